@@ -1,0 +1,109 @@
+//! The one recipe that changes pages.
+//!
+//! 1. Reserve what may fail: the caller has its pins and locks; the record's size is checked and
+//!    room for it is made on disk. Up to here an error changes nothing.
+//! 2. Enter the critical section: whatever fails from here on ends the process.
+//! 3. Change the pages, mark them dirty, insert the record, set the pages' LSN.
+//! 4. Leave the critical section; the caller unlocks.
+//!
+//! The pages are dirty before the record is in: a checkpoint that takes its redo position behind
+//! the record then sees them dirty. The log holds the record before any page with its LSN can be
+//! written, because writing flushes the log up to there.
+
+use smallvec::SmallVec;
+use types::{Lsn, Xid};
+use wal::{BlockFlags, BlockRef, Record, Rmgr};
+
+use crate::error::Error;
+use crate::frame::PageWrite;
+use crate::page::{PageAccess, PageBytes};
+use crate::pool::BufferPool;
+
+/// What is done, apart from the pages.
+pub struct Change<'a> {
+    /// Whose record it is.
+    pub rmgr: Rmgr,
+    /// What is done, in the resource manager's own numbers.
+    pub kind: u8,
+    /// The transaction, or [`Xid::INVALID`].
+    pub xid: Xid,
+    /// The record's main data.
+    pub data: &'a [&'a [u8]],
+}
+
+/// A page that takes part in a change: locked, and in the record's order.
+pub struct Touched<'a, 'p> {
+    /// The page.
+    pub page: &'a mut PageWrite<'p>,
+    /// How it takes part.
+    pub flags: BlockFlags,
+    /// What redo of it needs besides the page itself.
+    pub data: &'a [&'a [u8]],
+}
+
+/// The pages of a change while it is made.
+pub struct Pages<'a, 'b, 'p>(&'a mut [Touched<'b, 'p>]);
+
+impl Pages<'_, '_, '_> {
+    /// The page of that number in the record, to be changed.
+    pub fn page(&mut self, number: usize) -> &mut PageBytes {
+        self.0[number].page.page_mut()
+    }
+}
+
+impl BufferPool {
+    /// Changes pages by the recipe. `apply` can't fail; it sees the pages in the order given.
+    /// Returns the new LSN of the pages. An error: nothing has changed.
+    pub fn change(
+        &self,
+        change: &Change<'_>,
+        touched: &mut [Touched<'_, '_>],
+        apply: impl FnOnce(&mut Pages<'_, '_, '_>),
+    ) -> Result<Lsn, Error> {
+        self.change_and(change, touched, apply, |_| ())
+    }
+
+    /// As [`BufferPool::change`]; `before_flush` runs with the record's end before any flush of
+    /// the log can pass it.
+    pub fn change_and(
+        &self,
+        change: &Change<'_>,
+        touched: &mut [Touched<'_, '_>],
+        apply: impl FnOnce(&mut Pages<'_, '_, '_>),
+        before_flush: impl FnOnce(Lsn),
+    ) -> Result<Lsn, Error> {
+        record(change, &blocks(touched)).check_size()?;
+        self.wal.ensure_room()?;
+        let _critical = shmem::enter_critical();
+        apply(&mut Pages(touched));
+        touched.iter().for_each(|touched| touched.page.pin().mark_dirty());
+        let lsn = self.wal.insert_and(&record(change, &blocks(touched)), before_flush);
+        touched.iter_mut().for_each(|touched| touched.page.page_mut().set_lsn(lsn));
+        Ok(lsn)
+    }
+
+    /// Changes a page of the free space map: a hint, which never reaches the log.
+    pub fn change_unlogged(&self, page: &mut PageWrite<'_>, apply: impl FnOnce(&mut PageBytes)) {
+        debug_assert!(page.tag().fork == types::Fork::Fsm, "everything else is logged");
+        page.pin().mark_dirty();
+        apply(page.page_mut());
+    }
+}
+
+fn blocks<'a>(touched: &'a [Touched<'_, '_>]) -> SmallVec<[BlockRef<'a>; 4]> {
+    let block = |touched: &'a Touched<'_, '_>| {
+        let page = touched.page.page();
+        BlockRef {
+            tag: touched.page.tag(),
+            page: &page.0,
+            hole: page.hole_range(),
+            flags: touched.flags,
+            data: touched.data,
+        }
+    };
+    touched.iter().map(block).collect()
+}
+
+fn record<'a>(change: &'a Change<'a>, blocks: &'a [BlockRef<'a>]) -> Record<'a> {
+    Record { rmgr: change.rmgr, kind: change.kind, xid: change.xid, blocks, data: change.data }
+}

@@ -1,0 +1,41 @@
+//! Pages: their format, their checksums, the shared buffers that hold them, the files beneath.
+//!
+//! - [`page`] draws the page; [`checksum`] guards it on disk.
+//! - [`pool`] finds and pins pages; `mapping` is its hash table, [`clock`] chooses victims.
+//! - [`frame`] gives access to a page's bytes under its content lock.
+//! - [`change`] is the one recipe that changes pages; [`hint`] the law on hints; [`redo`] repeats.
+//! - [`write`](mod@write) is the one function that writes pages; `sync_queue` holds what must be
+//!   synced.
+//! - [`files`] are the relation files.
+//!
+//! Which lock guards what: a page's bytes its content lock; the hash table's chains the partition
+//! locks; growth of a relation its extension lock. The order is in `docs/locking.md`.
+
+pub mod change;
+pub mod checksum;
+pub mod clock;
+mod descriptor;
+mod error;
+pub mod files;
+pub mod frame;
+pub mod hint;
+mod mapping;
+pub mod page;
+pub mod pool;
+pub mod redo;
+mod stats;
+mod sync_queue;
+pub mod write;
+
+pub use change::{Change, Pages, Touched};
+pub use clock::Ring;
+pub use descriptor::BufferInfo;
+pub use error::Error;
+pub use files::{RelationFiles, SegmentId};
+pub use frame::{PageRead, PageWrite};
+pub use page::{Item, ItemState, PageAccess, PageBytes};
+pub use pool::{BufferPool, BufferRegions, Pin};
+pub use redo::Redone;
+pub use stats::BufferStats;
+pub use wal::BlockFlags;
+pub use write::{Cleaned, DirtyPage};

@@ -1,0 +1,105 @@
+//! The end of the log at recovery: proven, then wiped.
+//!
+//! Recovery stops at the first record that is not valid. Valid records after a gap are legal: the
+//! disk may have written later sectors of an unfinished flush first. But if a later page header
+//! says that the log had been durable beyond the gap, the log is damaged, and the server refuses
+//! to start rather than forget acknowledged commits.
+//!
+//! What lies behind the end is wiped, durably, before the first new record: otherwise new log
+//! could come to stand exactly before a stale record of the old life and revive it.
+
+use std::path::Path;
+
+use sys::fs::{self, File, OpenHow};
+use types::{Lsn, SystemId, TimelineId};
+
+use crate::error::Error;
+use crate::page::PageHeader;
+use crate::position::{self, PAGE, SEGMENT_HEADER, SEGMENT_SIZE};
+use crate::reader::EndOfLog;
+use crate::segments;
+
+/// Fails if a page behind the end proves that the log had been durable further on.
+pub fn check_end(
+    dir: &Path,
+    timeline: TimelineId,
+    system: SystemId,
+    end: &EndOfLog,
+) -> Result<(), Error> {
+    for segment in later_segments(dir, timeline, end.lsn)? {
+        let path = dir.join(position::segment_name(timeline, segment));
+        let file = File::open(&path, OpenHow::READ)?;
+        let first = segment * SEGMENT_SIZE;
+        let mut header = [0; SEGMENT_HEADER as usize];
+        for address in (first..first + SEGMENT_SIZE).step_by(PAGE as usize) {
+            if address < end.lsn.0 {
+                continue;
+            }
+            let got = file.read_at(&mut header, address - first)?;
+            let Ok(found) = PageHeader::decode(&header[..got], address, system) else { continue };
+            if found.timeline == timeline && found.flushed > end.lsn {
+                return Err(Error::DurableGap {
+                    end: end.lsn,
+                    why: end.why.clone(),
+                    proven: found.flushed,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Wipes everything behind `end` and returns the last segment that exists: the one that holds it.
+pub fn wipe_after(dir: &Path, timeline: TimelineId, end: Lsn) -> Result<u64, Error> {
+    segments::remove_temporary(dir)?;
+    let current = position::segment_of(end);
+    for segment in later_segments(dir, timeline, end)? {
+        if segment > current {
+            fs::remove(&dir.join(position::segment_name(timeline, segment)))?;
+        }
+    }
+    fs::sync_dir(dir)?;
+    sync_end(dir, timeline, end)?;
+    let path = dir.join(position::segment_name(timeline, current));
+    match File::open(&path, OpenHow::READ_WRITE) {
+        Ok(file) => wipe_tail(&file, end.0 % SEGMENT_SIZE)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            segments::create_segment(dir, timeline, current)?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(current)
+}
+
+/// Makes the segment of the last record durable: a process that died may have written it and not
+/// synced it, and recovery has believed it.
+fn sync_end(dir: &Path, timeline: TimelineId, end: Lsn) -> Result<(), Error> {
+    let last = position::segment_of(Lsn(end.0 - 1));
+    match File::open(&dir.join(position::segment_name(timeline, last)), OpenHow::READ_WRITE) {
+        Ok(file) => Ok(file.sync_all()?),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn wipe_tail(file: &File, from: u64) -> Result<(), Error> {
+    let zeros = vec![0; 1 << 20];
+    let mut at = from;
+    while at < SEGMENT_SIZE {
+        let count = (SEGMENT_SIZE - at).min(zeros.len() as u64);
+        file.write_all_at(&zeros[..count as usize], at)?;
+        at += count;
+    }
+    Ok(file.sync_all()?)
+}
+
+/// The segments of the timeline from the one that holds `end` on.
+fn later_segments(dir: &Path, timeline: TimelineId, end: Lsn) -> Result<Vec<u64>, Error> {
+    let all = segments::list_segments(dir)?;
+    let from = position::segment_of(end);
+    Ok(all
+        .into_iter()
+        .filter(|(line, segment)| *line == timeline && *segment >= from)
+        .map(|(_, segment)| segment)
+        .collect())
+}
