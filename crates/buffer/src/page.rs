@@ -330,6 +330,8 @@ impl PageBytes {
         }
         let old = self.clone();
         let mut upper = usize::from(self.special());
+        // Nothing of old rows stays between the new ones: their hints may differ from redo's.
+        self.0[usize::from(old.lower())..upper].fill(0);
         let mut last_used = 0;
         for number in 1..=old.item_count() {
             let Some(item) = old.item(number) else { continue };

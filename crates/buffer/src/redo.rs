@@ -46,6 +46,11 @@ impl BufferPool {
         let pin =
             if block.will_init { self.read_zeroed(block.tag)? } else { self.read(block.tag)? };
         let mut page = pin.exclusive();
+        // Zeros are no page yet: this record lies between the drop of the file, which the disk has
+        // seen, and a later record of another page, whose redo made the file again.
+        if !block.will_init && page.page().is_new() {
+            return Ok(Redone::Missing);
+        }
         if page.page().lsn() >= record.end() {
             return Ok(Redone::AlreadyThere);
         }

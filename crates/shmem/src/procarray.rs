@@ -40,18 +40,17 @@ impl ProcArray {
         self.slots.iter().enumerate().filter(|(_, slot)| slot.kind() != ProcKind::None)
     }
 
-    /// Takes a free slot and clears it. For the postmaster alone, who passes pid 0 when it has not
+    /// Takes a free slot, which is clean. For the postmaster alone, who passes pid 0 when it has not
     /// forked yet and stores the pid afterwards.
     pub fn claim(&self, kind: ProcKind, pid: i32) -> Option<usize> {
         let index = self.slots.iter().position(|slot| slot.kind() == ProcKind::None)?;
         let slot = &self.slots[index];
-        slot.clear();
         slot.pid.store(pid, Ordering::Relaxed);
         slot.set_kind(kind);
         Some(index)
     }
 
-    /// Gives back the slot of a process that has ended. For the postmaster alone.
+    /// Gives back the slot of a process that has ended, and clears it. For the postmaster alone.
     pub fn release(&self, index: usize) {
         let slot = &self.slots[index];
         slot.clear();

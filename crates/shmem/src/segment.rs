@@ -112,13 +112,19 @@ impl Segment {
     /// Makes the segment for the server of `data_dir`, whose lock the caller holds, all its regions
     /// zero. Removes the stale ones that it finds.
     pub fn create(layout: Layout, data_dir: &Path) -> Result<Segment, Error> {
+        Segment::create_among(PREFIX, layout, data_dir)
+    }
+
+    /// The same among the segments whose names begin with `prefix`: tests have families of their
+    /// own, in which no other server cleans up.
+    fn create_among(prefix: &str, layout: Layout, data_dir: &Path) -> Result<Segment, Error> {
         let size = layout.size();
         if size > isize::MAX as usize || layout.regions.len() > REGIONS_MAX {
             return Err(Error::TooLarge);
         }
         let directory = directory_key(data_dir)?;
-        remove_stale(&directory);
-        let name = format!("{PREFIX}{directory}.{}", sys::process::pid());
+        remove_stale(prefix, &directory);
+        let name = format!("{prefix}{directory}.{}", sys::process::pid());
         let mut memory = ShmemConf::new()
             .os_id(format!("/{name}"))
             .size(size)
@@ -282,10 +288,10 @@ fn free_bytes() -> Option<u64> {
 }
 
 /// Removes the segments that no living server has. What cannot be looked at is left alone.
-fn remove_stale(directory: &str) {
+fn remove_stale(prefix: &str, directory: &str) {
     let Ok(names) = sys::fs::read_dir_names(Path::new(SHM_DIRECTORY)) else { return };
     for name in names {
-        let Some(rest) = name.strip_prefix(PREFIX) else { continue };
+        let Some(rest) = name.strip_prefix(prefix) else { continue };
         let own = rest.rsplit_once('.').is_some_and(|(key, _)| key == directory);
         if is_stale(&name, own) == Some(true) {
             shm::unlink(&name).unwrap_or(());

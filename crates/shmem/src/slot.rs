@@ -3,7 +3,7 @@
 //! Protected by nothing: each field is an atomic that its owner alone writes, unless it says
 //! otherwise. Readers (the views, deadlock detection, horizons) take what they find.
 //!
-//! - What is about to be taken is noted before the atomic step that takes it (`*_intent`), what has
+//! - What is about to be taken is noted before the atomic step that takes it (an intent), what has
 //!   been taken after it, and only then is the intent cleared. So when the process dies at any
 //!   point, whatever it may hold is in its slot, once or twice but never not at all.
 //! - The arrays are bounded; what does not fit is counted all the same, so a count beyond the
@@ -18,7 +18,7 @@ use crate::{Latch, ProcKind, SessionState, SharedText, WaitEvent};
 
 /// LWLocks that a slot can note as held.
 pub const LWLOCK_SLOTS: usize = 32;
-/// Different buffers that a slot can note as pinned.
+/// Pins of buffers that a slot can note.
 pub const PIN_SLOTS: usize = 32;
 /// Heavyweight locks that a slot can note as held.
 pub const HEAVY_LOCK_SLOTS: usize = 64;
@@ -98,16 +98,14 @@ pub struct ProcSlot {
     pub lwlocks: [AtomicU64; LWLOCK_SLOTS],
     /// How many LWLocks it holds.
     pub lwlock_count: AtomicU32,
-    pad2: AtomicU32,
+    /// The buffer that it reads or writes just now, + 1.
+    pub io_buffer: AtomicU32,
     /// The LWLock about to be taken or released; 0 for none.
     pub lwlock_intent: AtomicU64,
 
-    /// Pinned buffers: number + 1 in the low half, how often in the high half; 0 is free.
+    /// Pinned buffers: number + 1 in the low half; what is in the high half (such as the mark of a
+    /// buffer about to be pinned) is for the buffers' room to say. 0 is free.
     pub pins: [AtomicU64; PIN_SLOTS],
-    /// The buffer about to be pinned or unpinned, + 1.
-    pub pin_intent: AtomicU32,
-    /// The buffer that it reads or writes just now, + 1.
-    pub io_buffer: AtomicU32,
     /// 0, or a lower bound of the position in the log that it has reserved and not yet filled.
     pub wal_inserting: AtomicU64,
 
@@ -228,7 +226,6 @@ impl ProcSlot {
     pub fn holds_nothing(&self) -> bool {
         self.lwlock_count.load(Ordering::Acquire) == 0
             && self.lwlock_intent.load(Ordering::Relaxed) == 0
-            && self.pin_intent.load(Ordering::Relaxed) == 0
             && self.io_buffer.load(Ordering::Relaxed) == 0
             && self.wal_inserting.load(Ordering::Relaxed) == 0
             && self.critical.load(Ordering::Relaxed) == 0
@@ -242,7 +239,7 @@ impl ProcSlot {
         for word in [&self.dead, &self.wait_event, &self.critical, &self.lwlock_count] {
             word.store(0, Ordering::Relaxed);
         }
-        for word in [&self.pin_intent, &self.io_buffer, &self.heavy_lock_count] {
+        for word in [&self.io_buffer, &self.heavy_lock_count] {
             word.store(0, Ordering::Relaxed);
         }
         self.created_file_count.store(0, Ordering::Relaxed);
@@ -326,7 +323,7 @@ mod tests {
     fn whatever_is_held_is_noticed() {
         let slot = ProcSlot::new_zeroed();
         assert!(slot.holds_nothing());
-        let words = [&slot.lwlock_count, &slot.pin_intent, &slot.io_buffer, &slot.critical];
+        let words = [&slot.lwlock_count, &slot.io_buffer, &slot.critical];
         for word in words.into_iter().chain([&slot.heavy_lock_count]) {
             word.store(1, Ordering::Relaxed);
             assert!(!slot.holds_nothing());

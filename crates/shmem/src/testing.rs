@@ -30,13 +30,22 @@ impl Shared {
     /// Runs `work` in a child with a slot of its own; its pid.
     pub fn spawn(&self, work: impl FnOnce() -> i32) -> i32 {
         let index = self.procs.claim(ProcKind::Backend, 0).expect("a free slot");
-        match process::fork().expect("fork") {
-            Forked::Parent(pid) => pid,
-            Forked::Child => {
-                proc::attach(self.procs.slots(), index);
-                let code = catch_unwind(AssertUnwindSafe(work)).unwrap_or(101);
-                process::exit_now(code)
-            }
+        spawn(|| {
+            proc::attach(self.procs.slots(), index);
+            work()
+        })
+    }
+}
+
+/// Runs `work` in a child, which ends with the test at the latest; its pid.
+pub fn spawn(work: impl FnOnce() -> i32) -> i32 {
+    let test = process::pid();
+    match process::fork().expect("fork") {
+        Forked::Parent(pid) => pid,
+        Forked::Child => {
+            process::die_with_parent(test);
+            let code = catch_unwind(AssertUnwindSafe(work)).unwrap_or(101);
+            process::exit_now(code)
         }
     }
 }

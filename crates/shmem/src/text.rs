@@ -41,10 +41,14 @@ impl<const WORDS: usize> SharedText<WORDS> {
 
     /// The text.
     pub fn get(&self) -> String {
+        self.get_by(|| self.copy())
+    }
+
+    fn get_by(&self, mut copy: impl FnMut() -> Vec<u8>) -> String {
         let mut bytes = Vec::new();
         for _ in 0..TRIES {
             let before = self.sequence.load(Ordering::Acquire);
-            bytes = self.copy();
+            bytes = copy();
             fence(Ordering::Acquire);
             let after = self.sequence.load(Ordering::Relaxed);
             if before == after && before.is_multiple_of(2) {
@@ -98,6 +102,30 @@ mod tests {
                 assert!(seen == a || seen == b, "{seen}");
             }
         });
+    }
+
+    #[test]
+    fn a_copy_that_a_write_came_between_is_taken_again() {
+        let text: SharedText<2> = SharedText::new_zeroed();
+        text.set("old");
+        let mut copies = 0;
+        let seen = text.get_by(|| {
+            let copy = text.copy();
+            copies += 1;
+            if copies == 1 {
+                text.set("new");
+            }
+            copy
+        });
+        assert_eq!((seen.as_str(), copies), ("new", 2));
+        // And one that began while a write was going on.
+        text.sequence.fetch_add(1, Ordering::Relaxed);
+        let seen = text.get_by(|| {
+            let copy = text.copy();
+            text.set("newest");
+            copy
+        });
+        assert_eq!(seen, "newest");
     }
 
     #[test]

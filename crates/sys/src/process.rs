@@ -123,7 +123,12 @@ pub fn wait_for(pid: i32) -> Option<Ended> {
 
 fn reap_with(pid: Option<Pid>, options: WaitOptions) -> Option<(i32, Ended)> {
     loop {
-        match rustix::process::waitpid(pid, options) {
+        // `waitpid(None)` would wait for children of this process group only.
+        let waited = match pid {
+            Some(_) => rustix::process::waitpid(pid, options),
+            None => rustix::process::wait(options),
+        };
+        match waited {
             Ok(None) => return None,
             Ok(Some((pid, status))) => {
                 let pid = pid.as_raw_nonzero().get();

@@ -26,9 +26,11 @@ static AREA: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
 static ARGUMENTS_LEN: AtomicUsize = AtomicUsize::new(0);
 /// Bytes of the area altogether.
 static AREA_LEN: AtomicUsize = AtomicUsize::new(0);
+/// Bytes of it that the last title took.
+static SHOWN: AtomicUsize = AtomicUsize::new(0);
 static INITIALISED: AtomicBool = AtomicBool::new(false);
 
-/// The kernel shows one page of a title.
+/// The kernel shows a page of a title.
 const TITLE_MAX: usize = 4096;
 
 /// Where the kernel put things, from `/proc/self/stat`.
@@ -60,7 +62,9 @@ pub fn init_title() {
     move_environment(&at);
     let area = std::ptr::with_exposed_provenance_mut::<u8>(at.arg_start);
     ARGUMENTS_LEN.store(at.arg_end - at.arg_start, Ordering::Relaxed);
-    AREA_LEN.store(end - at.arg_start, Ordering::Relaxed);
+    AREA_LEN.store((end - at.arg_start).min(TITLE_MAX), Ordering::Relaxed);
+    // The first title wipes the whole area.
+    SHOWN.store(end - at.arg_start, Ordering::Relaxed);
     AREA.store(area, Ordering::Relaxed);
 }
 
@@ -143,15 +147,17 @@ pub fn set_title(title: &str) {
     }
     let (arguments, len) =
         (ARGUMENTS_LEN.load(Ordering::Relaxed), AREA_LEN.load(Ordering::Relaxed));
-    let shown = title.len().min(len - 1).min(TITLE_MAX - 1);
-    // SAFETY: the area is `len` writable bytes that nothing points to any more; a process that
-    // reads them through /proc may see an old title, a new one or a mixture, which does no harm.
+    let shown = title.len().min(len - 1);
+    let shown_before = SHOWN.swap(shown, Ordering::Relaxed);
+    // SAFETY: all this is in the area, which is writable memory that nothing points to any more; a
+    // process that reads it through /proc may see an old title, a new one or a mixture, which does
+    // no harm.
     unsafe {
         for (index, &byte) in title.as_bytes()[..shown].iter().enumerate() {
             let printable = if byte.is_ascii_control() { b' ' } else { byte };
             area.add(index).write_volatile(printable);
         }
-        for index in shown..len {
+        for index in shown..shown_before.max(shown + 1) {
             area.add(index).write_volatile(0);
         }
         if shown + 1 < arguments {
@@ -188,6 +194,12 @@ mod tests {
         let long = "mamont: checkpointer writing 412/1893 ".repeat(8);
         assert_eq!(shown(&["m", &long]), format!("{long}\0"));
         assert_eq!(shown(&[&long, "mamont: m\n\0y"]), "mamont: m  y\0");
+        let arguments: usize = std::env::args().map(|argument| argument.len() + 1).sum();
+        for len in arguments - 3..arguments + 3 {
+            let exact = "z".repeat(len);
+            assert_eq!(shown(&[&long, "m", &exact]), format!("{exact}\0"), "{len} {arguments}");
+            assert_eq!(shown(&[&exact, "m"]), "m\0");
+        }
     }
 
     #[test]

@@ -261,3 +261,6 @@ pub(crate) fn repair(word: &impl Word) {
         word.wake(class, u32::MAX);
     }
 }
+
+#[cfg(test)]
+mod tests;

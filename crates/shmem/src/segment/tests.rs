@@ -2,10 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use sys::process::{Ended, Signal, exit_now, kill, wait_for};
+use sys::process::{Ended, Signal, kill, wait_for};
 
 use super::*;
-use crate::testing::eventually;
+use crate::testing::{eventually, spawn};
 use crate::{LwLock, SharedPage};
 
 fn directory() -> tempfile::TempDir {
@@ -14,14 +14,6 @@ fn directory() -> tempfile::TempDir {
 
 fn file_of(name: &str) -> std::path::PathBuf {
     Path::new(SHM_DIRECTORY).join(name)
-}
-
-/// Runs `work` in a child.
-fn spawn(work: impl FnOnce() -> i32) -> i32 {
-    match sys::process::fork().expect("fork") {
-        sys::process::Forked::Parent(pid) => pid,
-        sys::process::Forked::Child => exit_now(work()),
-    }
 }
 
 fn small_layout() -> (Layout, RegionId<AtomicU64>) {
@@ -107,16 +99,21 @@ fn whoever_gives_up_ownership_does_not_remove_it() {
     shm::unlink(&name).expect("there");
 }
 
+/// A beginning of names that no other test has, so that none cleans up for another.
+fn family() -> String {
+    format!("mamont-test-{}.", sys::process::pid())
+}
+
 /// Forks a server that makes a segment for `directory`, and returns its pid and the segment's name.
-fn server(directory: &Path) -> (i32, String) {
+fn server(family: &str, directory: &Path) -> (i32, String) {
     let key = directory_key(directory).expect("there");
     let pid = spawn(|| {
-        let segment = Segment::create(small_layout().0, directory).expect("room");
+        let segment = Segment::create_among(family, small_layout().0, directory).expect("room");
         std::thread::park();
         drop(segment);
         0
     });
-    let name = format!("{PREFIX}{key}.{pid}");
+    let name = format!("{family}{key}.{pid}");
     let complete = || {
         let bytes = fs::read(file_of(&name)).unwrap_or_default();
         bytes.starts_with(&MAGIC.to_ne_bytes())
@@ -127,40 +124,42 @@ fn server(directory: &Path) -> (i32, String) {
 
 #[test]
 fn a_dead_servers_segment_is_removed_and_a_live_ones_is_not() {
+    let family = family();
     let (one, two, third) = (directory(), directory(), directory());
-    let (dead, dead_name) = server(one.path());
-    let (live, live_name) = server(two.path());
+    let (dead, dead_name) = server(&family, one.path());
+    let (live, live_name) = server(&family, two.path());
     kill(dead, Signal::SIGKILL).expect("it lives");
     wait_for(dead);
     assert!(file_of(&dead_name).exists(), "it could not clean up");
     // Any server that starts cleans up, whatever its data directory.
-    drop(Segment::create(small_layout().0, third.path()).expect("room"));
+    drop(Segment::create_among(&family, small_layout().0, third.path()).expect("room"));
     assert!(!file_of(&dead_name).exists());
     assert!(file_of(&live_name).exists());
     kill(live, Signal::SIGKILL).expect("it lives");
     wait_for(live);
-    drop(Segment::create(small_layout().0, two.path()).expect("room"));
+    drop(Segment::create_among(&family, small_layout().0, two.path()).expect("room"));
     assert!(!file_of(&live_name).exists());
 }
 
 #[test]
 fn an_unfinished_segment_is_removed_by_its_own_directory_only() {
+    let family = family();
     let (one, two) = (directory(), directory());
-    let name = format!("{PREFIX}{}.999999999", directory_key(one.path()).expect("there"));
+    let name = format!("{family}{}.999999999", directory_key(one.path()).expect("there"));
     fs::write(file_of(&name), [0; 4096]).expect("writable");
-    drop(Segment::create(small_layout().0, two.path()).expect("room"));
+    drop(Segment::create_among(&family, small_layout().0, two.path()).expect("room"));
     assert!(file_of(&name).exists(), "somebody may just be making it");
-    drop(Segment::create(small_layout().0, one.path()).expect("room"));
+    drop(Segment::create_among(&family, small_layout().0, one.path()).expect("room"));
     assert!(!file_of(&name).exists());
 }
 
 #[test]
 fn what_does_not_fit_is_refused_with_its_size_and_leaves_nothing() {
     let directory = directory();
-    let before = sys::fs::read_dir_names(Path::new(SHM_DIRECTORY)).expect("readable");
-    let free = free_bytes().expect("a file system");
+    // More than the file system has in all: what is free changes while others test.
+    let stat = rustix::fs::statvfs(SHM_DIRECTORY).expect("a file system");
     let mut layout = Layout::new();
-    layout.region::<SharedPage>("buffers", (free / 8192 + 1000) as usize);
+    layout.region::<SharedPage>("buffers", (stat.f_blocks * stat.f_frsize / 8192 + 1) as usize);
     let size = layout.size();
     let error = Segment::create(layout, directory.path()).expect_err("too large");
     let Error::NoRoom { size: told, .. } = error else { panic!("{error}") };
@@ -169,7 +168,7 @@ fn what_does_not_fit_is_refused_with_its_size_and_leaves_nothing() {
     assert_eq!(error.to_string(), text);
     let key = directory_key(directory.path()).expect("there");
     let after = sys::fs::read_dir_names(Path::new(SHM_DIRECTORY)).expect("readable");
-    assert!(!after.iter().any(|name| name.contains(&key)), "{before:?} {after:?}");
+    assert!(!after.iter().any(|name| name.contains(&key)), "{after:?}");
 }
 
 #[test]

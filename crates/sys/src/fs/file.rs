@@ -12,8 +12,6 @@ use super::seam::{Op, seam};
 
 /// Zeros are written in pieces of this size where the file system cannot allocate.
 const ZERO_CHUNK: usize = 1 << 16;
-/// The most buffers that one vectored write takes (`IOV_MAX`).
-const IOV_MAX: usize = 1024;
 
 /// How a file is opened. The constants are starting points; fields can be overridden.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -141,11 +139,12 @@ impl File {
     pub fn write_all_vectored_at(&self, bufs: &[IoSlice<'_>], offset: u64) -> io::Result<()> {
         let mut vector: Vec<IoSlice<'_>> = bufs.to_vec();
         let (mut rest, mut offset) = (&mut vector[..], offset);
+        // Empty buffers at the front: a write of nothing else would look like a failure.
         IoSlice::advance_slices(&mut rest, 0);
         while !rest.is_empty() {
-            let some = &rest[..rest.len().min(IOV_MAX)];
+            // Of a vector longer than IOV_MAX, rustix gives the kernel the beginning.
             let n = seam(Op::Write, &self.path, || {
-                nonzero(rustix::io::pwritev(&self.fd, some, offset))
+                nonzero(rustix::io::pwritev(&self.fd, rest, offset))
             })?;
             IoSlice::advance_slices(&mut rest, n);
             offset += n as u64;
@@ -261,6 +260,7 @@ mod tests {
         file.read_exact_at(&mut got, 0).expect("all there");
         assert_eq!(got[1..], *pieces.as_flattened());
         file.write_all_vectored_at(&[], 0).expect("nothing to do");
+        file.write_all_vectored_at(&[IoSlice::new(&[])], 0).expect("nothing to do");
     }
 
     #[test]

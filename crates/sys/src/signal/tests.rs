@@ -182,3 +182,59 @@ fn a_reset_gives_every_signal_back_to_the_system() {
     });
     assert_eq!(ended, Ended::Signaled(libc::SIGTERM));
 }
+
+#[test]
+fn term_shuts_the_socket_for_writing_too_only_when_the_process_is_sending() {
+    for sending in [false, true] {
+        let (_client, server) = pair();
+        let ended = signalled(&[], |ready| {
+            set_client_socket(server.as_raw_fd());
+            // As if the signal came after the last look at the flag and before the call.
+            set_in_send(sending);
+            kill(crate::process::pid(), Signal::SIGTERM).expect("myself");
+            tell(ready);
+            let sent = rustix::net::send(&server, b"x", rustix::net::SendFlags::NOSIGNAL);
+            i32::from(sent.is_err() != sending)
+        });
+        assert_eq!(ended, Ended::Exited(0), "sending: {sending}");
+    }
+}
+
+#[test]
+fn sending_is_announced() {
+    let (_client, server) = pair();
+    let ended = signalled(&[], |ready| {
+        let bytes = vec![0; 64 << 20];
+        std::thread::scope(|scope| {
+            let sender = scope.spawn(|| net::send_all(server.as_raw_fd(), &bytes));
+            let announced = crate::testing::eventually(|| IN_SEND.load(Ordering::SeqCst));
+            net::shutdown(server.as_raw_fd()).expect("connected");
+            let failed = sender.join().expect("no panic").is_err();
+            tell(ready);
+            i32::from(!announced || !failed || IN_SEND.load(Ordering::SeqCst))
+        })
+    });
+    assert_eq!(ended, Ended::Exited(0));
+}
+
+#[test]
+fn the_handler_wakes_whoever_sleeps_on_the_word() {
+    let ended = signalled(&[], |ready| {
+        set_wake_word(&WORD);
+        std::thread::scope(|scope| {
+            let sleeper = scope.spawn(|| {
+                let mask = block_all();
+                while WORD.load(Ordering::SeqCst) == 0 {
+                    futex::wait(&WORD, 0, None);
+                }
+                restore(mask);
+            });
+            std::thread::sleep(Duration::from_millis(20));
+            nix::sys::signal::raise(Signal::SIGUSR1).expect("myself");
+            sleeper.join().expect("no panic");
+        });
+        tell(ready);
+        0
+    });
+    assert_eq!(ended, Ended::Exited(0));
+}

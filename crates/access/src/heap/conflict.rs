@@ -1,0 +1,129 @@
+//! Two transactions want to change the same row.
+//!
+//! The later one waits for the earlier, with no lock on any page, and then looks again:
+//!
+//! - The earlier aborted, or had only locked the row: go on with the same version.
+//! - It deleted the row: nothing is left to change.
+//! - It replaced the row: under read committed the statement goes on with the newest version, if
+//!   that still satisfies its WHERE. Only the executor can tell, so it gets the newest version and
+//!   calls again with that one's place. In between someone may be faster again; then it gets the
+//!   next one. Each round means that somebody committed, so somebody always makes progress.
+
+use buffer::PageBytes;
+use types::{TupleId, Xid};
+
+use super::Heap;
+use super::view::View;
+use super::visibility::{Changeable, is_changeable};
+use crate::error::Error;
+use crate::tuple::Header;
+
+/// What became of an attempt to change a row.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is done. After UPDATE: where the new version stands.
+    Done(TupleId),
+    /// The row is gone, or this command has changed it already.
+    Gone,
+    /// Another transaction replaced the row and committed: look at the newest version and decide.
+    Changed(NewVersion),
+}
+
+/// The newest version of a row, for a new look.
+#[derive(Debug)]
+pub struct NewVersion {
+    /// Where it stands.
+    pub place: TupleId,
+    /// Its bytes, for [`Heap::decode`].
+    pub tuple: Vec<u8>,
+}
+
+/// Why a version can't be changed now.
+pub(super) enum Obstacle {
+    /// Someone is at it.
+    HeldBy(Xid),
+    /// There is nothing to change.
+    Gone,
+    /// `maker` replaced it by the version at `next`.
+    ReplacedBy { next: TupleId, maker: Xid },
+}
+
+impl Heap<'_> {
+    /// Whether the version at `place` may be changed. The page is locked.
+    pub(super) fn judge(
+        &self,
+        view: &View<'_>,
+        page: &PageBytes,
+        place: TupleId,
+    ) -> Result<Result<Header, Obstacle>, Error> {
+        let (header, _) = self.version(page, place)?.ok_or(Error::Invisible(place))?;
+        Ok(match is_changeable(view, &header, place)? {
+            Changeable::Yes => Ok(header),
+            Changeable::Invisible => return Err(Error::Invisible(place)),
+            Changeable::SelfModified | Changeable::Deleted => Err(Obstacle::Gone),
+            Changeable::HeldBy(xid) => Err(Obstacle::HeldBy(xid)),
+            Changeable::Replaced => {
+                Err(Obstacle::ReplacedBy { next: header.ctid, maker: header.xmax })
+            }
+        })
+    }
+
+    /// Does what can be done about an obstacle, with no page locked. `None`: look again.
+    pub(super) fn overcome(
+        &self,
+        view: &View<'_>,
+        obstacle: Obstacle,
+    ) -> Result<Option<Outcome>, Error> {
+        match obstacle {
+            Obstacle::Gone => Ok(Some(Outcome::Gone)),
+            Obstacle::HeldBy(xid) => {
+                self.access.txn.wait_for(xid)?;
+                Ok(None)
+            }
+            Obstacle::ReplacedBy { next, maker } => {
+                Ok(Some(match self.newest(view, next, maker)? {
+                    Some(version) => Outcome::Changed(version),
+                    None => Outcome::Gone,
+                }))
+            }
+        }
+    }
+
+    /// Follows a row from the version that `maker` put at `place` to the newest one, waiting for
+    /// whoever is at it. `None`: the row is gone.
+    fn newest(
+        &self,
+        view: &View<'_>,
+        mut place: TupleId,
+        mut maker: Xid,
+    ) -> Result<Option<NewVersion>, Error> {
+        loop {
+            let holder = {
+                let pin = self.access.pool.read(self.tag(place.block))?;
+                let page = pin.exclusive();
+                let Some((header, bytes)) = self.version(page.page(), place)? else {
+                    return Ok(None);
+                };
+                if header.xmin != maker {
+                    return Ok(None);
+                }
+                match is_changeable(view, &header, place)? {
+                    Changeable::Yes => {
+                        return Ok(Some(NewVersion { place, tuple: bytes.to_vec() }));
+                    }
+                    Changeable::HeldBy(xid) => Some(xid),
+                    Changeable::Replaced => {
+                        (place, maker) = (header.ctid, header.xmax);
+                        None
+                    }
+                    Changeable::Invisible | Changeable::SelfModified | Changeable::Deleted => {
+                        return Ok(None);
+                    }
+                }
+            };
+            if let Some(xid) = holder {
+                self.access.txn.wait_for(xid)?;
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Tables: row versions in pages, in no order.
+//!
+//! ```text
+//! UPDATE t SET n = 2 WHERE n = 1          by transaction 90
+//!
+//!   (0,1)  xmin 70  xmax 90  ctid (0,7)  n = 1     who does not see 90 sees this one
+//!                       |
+//!                       v
+//!   (0,7)  xmin 90  xmax  0  ctid (0,7)  n = 2     who sees 90 sees this one
+//! ```
+//!
+//! Nothing is ever changed in place but the end of a version (`xmax`, `cid`, `ctid`) and hints. An
+//! UPDATE is a deletion and an insertion that know of each other. Versions that nobody can see any
+//! more are pruned: by an insert that needs room, or by a scan that passes.
+//!
+//! - `visibility` holds the rules; `page` what happens to a page; `record` what is logged.
+//! - `insert`, `bulk` (COPY), `delete`, `update`, `prune` change pages; `target` finds room.
+//! - `scan` reads; [`redo`] repeats.
+//!
+//! # Rules
+//! 1. A page is read under its shared lock, changed under its exclusive one, by the recipe
+//!    (`BufferPool::change`). Whoever needs two takes the lower block first.
+//! 2. No lock on a page is held while waiting for a transaction, extending the table or looking
+//!    into the free space map. After each of these the version is looked at anew.
+//! 3. A place (block and line pointer) that a statement has seen stays what it is while the
+//!    statement's snapshot is held: pruning removes only what no snapshot sees, and what a
+//!    version that it sees was replaced by is younger than the snapshot.
+//! 4. Since readers copy what they see out under the lock, pruning needs no more than the
+//!    exclusive lock.
+//!
+//! What if the process dies: between two changes, its transaction is aborted and its versions are
+//! dead, to be pruned. Inside one, it was in a critical section, and recovery runs.
+
+mod bulk;
+mod conflict;
+mod delete;
+mod insert;
+mod page;
+mod prune;
+mod record;
+mod redo;
+mod scan;
+mod target;
+mod update;
+mod view;
+mod visibility;
+
+pub use bulk::BulkInsert;
+pub use conflict::{NewVersion, Outcome};
+pub use record::kind;
+pub use redo::redo;
+pub use scan::Scan;
+
+use buffer::{PageAccess, PageBytes};
+use types::{BlockNo, BufferTag, ColumnType, Datum, Fork, RelFileNumber, TupleId};
+
+use crate::Access;
+use crate::error::Error;
+use crate::tuple::{self, Header, Malformed};
+
+/// A table, as long as one statement uses it.
+#[derive(Clone, Copy)]
+pub struct Heap<'a> {
+    access: &'a Access,
+    rel: RelFileNumber,
+    columns: &'a [ColumnType],
+}
+
+impl<'a> Heap<'a> {
+    /// The table in that file, with columns of these types.
+    pub fn new(access: &'a Access, rel: RelFileNumber, columns: &'a [ColumnType]) -> Self {
+        Heap { access, rel, columns }
+    }
+
+    /// Pages of the table.
+    pub fn nblocks(&self) -> Result<BlockNo, Error> {
+        Ok(self.access.pool.nblocks(self.rel, Fork::Main)?)
+    }
+
+    /// Turns a version's bytes into values; see [`tuple::decode_into`].
+    pub fn decode(
+        &self,
+        place: TupleId,
+        bytes: &[u8],
+        wanted: Option<&[bool]>,
+        row: &mut Vec<Datum>,
+    ) -> Result<(), Error> {
+        tuple::decode_into(bytes, self.columns, wanted, row).map_err(|what| self.bad(place, what))
+    }
+
+    fn tag(&self, block: BlockNo) -> BufferTag {
+        BufferTag::main(self.rel, block)
+    }
+
+    fn bad(&self, place: TupleId, what: Malformed) -> Error {
+        Error::BadTuple { tag: self.tag(place.block), offset: place.offset, what }
+    }
+
+    /// The version at a place. `None`: there is none.
+    fn version<'p>(
+        &self,
+        page: &'p PageBytes,
+        place: TupleId,
+    ) -> Result<Option<(Header, &'p [u8])>, Error> {
+        if page.item(place.offset).is_none_or(|item| item.state != buffer::ItemState::Normal) {
+            return Ok(None);
+        }
+        let outside = Malformed("line pointer leads out of the page");
+        let bytes = page.row(place.offset).ok_or_else(|| self.bad(place, outside))?;
+        let header = Header::read(bytes).map_err(|what| self.bad(place, what))?;
+        Ok(Some((header, bytes)))
+    }
+}

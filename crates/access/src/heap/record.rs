@@ -1,0 +1,240 @@
+//! The heap's log records, byte by byte.
+//!
+//! ```text
+//! kind          main data                                      data of the blocks
+//! INSERT        offset u16, cid u32                            0: version
+//! MULTI_INSERT  cid u32                                        0: (offset u16, length u16, version)…
+//! DELETE        offset u16, cid u32, [old version]             0: nothing
+//! UPDATE        old offset u16, new offset u16, cid u32,       0 (new page): version
+//!               [old version]                                  1 (old page, if another): nothing
+//! PRUNE         newest removed xid u64, next prune xid u64     0: offset u16…
+//!
+//! version: infomask u16, natts u16, hoff u8, then the null bitmap and the values
+//! ```
+//!
+//! The transaction that makes or ends a version is the record's own. A version's infomask has its
+//! shape and what was known of its maker when it was made, nothing of its end. Old versions are there under
+//! `wal_level = logical`; then the new ones stay in the record also beside an image of their page.
+//!
+//! An UPDATE must become visible on the new page first, then on the old one: block 0 before
+//! block 1. Redo of either needs nothing of the other: the new place of the row stands in the
+//! record (block reference 0 and the new offset).
+//!
+//! What PRUNE removes could still be seen by snapshots older than its xid: a standby must end
+//! those first.
+
+use types::{TupleId, Xid};
+
+use crate::codec::{Fields, Short};
+use crate::tuple::{HEADER_SIZE, Header};
+
+/// Kinds of records of `Rmgr::Heap`.
+pub mod kind {
+    /// A row version was added.
+    pub const INSERT: u8 = 0;
+    /// Several row versions were added to one page.
+    pub const MULTI_INSERT: u8 = 1;
+    /// A row version was deleted.
+    pub const DELETE: u8 = 2;
+    /// A row version was replaced by another.
+    pub const UPDATE: u8 = 3;
+    /// Versions that nobody can see were removed.
+    pub const PRUNE: u8 = 4;
+
+    /// The name of a kind for `waldump`.
+    pub fn name(kind: u8) -> &'static str {
+        match kind {
+            INSERT => "INSERT",
+            MULTI_INSERT => "MULTI_INSERT",
+            DELETE => "DELETE",
+            UPDATE => "UPDATE",
+            PRUNE => "PRUNE",
+            _ => "UNKNOWN",
+        }
+    }
+}
+
+/// Bytes before the null bitmap of a version in a record.
+pub(crate) const VERSION_PREFIX: usize = 5;
+
+/// The first bytes of a version as records have them; the version's own bytes from
+/// [`HEADER_SIZE`] on follow.
+pub(crate) fn version_prefix(header: &Header) -> [u8; VERSION_PREFIX] {
+    let [mask_low, mask_high] = header.infomask.to_le_bytes();
+    let [natts_low, natts_high] = header.natts.to_le_bytes();
+    [mask_low, mask_high, natts_low, natts_high, header.hoff]
+}
+
+/// A version as it stands in a record.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Version<'a> {
+    infomask: u16,
+    natts: u16,
+    hoff: u8,
+    rest: &'a [u8],
+}
+
+impl<'a> Version<'a> {
+    pub fn read(bytes: &'a [u8]) -> Result<Version<'a>, Short> {
+        let mut fields = Fields(bytes);
+        let (infomask, natts, hoff) = (fields.u16()?, fields.u16()?, fields.u8()?);
+        Ok(Version { infomask, natts, hoff, rest: fields.rest() })
+    }
+
+    /// The bytes for the page.
+    pub fn build(&self, xmin: Xid, cid: u32, place: TupleId, out: &mut Vec<u8>) {
+        let header = Header {
+            xmin,
+            xmax: Xid::INVALID,
+            cid,
+            ctid: place,
+            infomask: self.infomask,
+            natts: self.natts,
+            hoff: self.hoff,
+        };
+        let mut fixed = [0; HEADER_SIZE];
+        header.write(&mut fixed);
+        out.clear();
+        out.extend_from_slice(&fixed);
+        out.extend_from_slice(self.rest);
+    }
+}
+
+/// Main data of INSERT.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Insert {
+    pub offset: u16,
+    pub cid: u32,
+}
+
+impl Insert {
+    pub fn encode(&self) -> [u8; 6] {
+        let mut bytes = [0; 6];
+        bytes[..2].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[2..].copy_from_slice(&self.cid.to_le_bytes());
+        bytes
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Insert, Short> {
+        let mut fields = Fields(bytes);
+        Ok(Insert { offset: fields.u16()?, cid: fields.u32()? })
+    }
+}
+
+/// One version of a MULTI_INSERT, appended to the block's data.
+pub(crate) fn push_multi(data: &mut Vec<u8>, offset: u16, header: &Header, tuple: &[u8]) {
+    let rest = &tuple[HEADER_SIZE..];
+    let length = (VERSION_PREFIX + rest.len()) as u16;
+    data.extend_from_slice(&offset.to_le_bytes());
+    data.extend_from_slice(&length.to_le_bytes());
+    data.extend_from_slice(&version_prefix(header));
+    data.extend_from_slice(rest);
+}
+
+/// Takes the next version off a MULTI_INSERT's block data.
+pub(crate) fn next_multi<'a>(fields: &mut Fields<'a>) -> Result<Option<(u16, Version<'a>)>, Short> {
+    if fields.is_empty() {
+        return Ok(None);
+    }
+    let offset = fields.u16()?;
+    let length = usize::from(fields.u16()?);
+    Ok(Some((offset, Version::read(fields.bytes(length)?)?)))
+}
+
+/// Main data of DELETE without the old version.
+pub(crate) type Delete = Insert;
+
+/// Main data of UPDATE without the old version.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Update {
+    pub old_offset: u16,
+    pub new_offset: u16,
+    pub cid: u32,
+}
+
+impl Update {
+    pub fn encode(&self) -> [u8; 8] {
+        let mut bytes = [0; 8];
+        bytes[..2].copy_from_slice(&self.old_offset.to_le_bytes());
+        bytes[2..4].copy_from_slice(&self.new_offset.to_le_bytes());
+        bytes[4..].copy_from_slice(&self.cid.to_le_bytes());
+        bytes
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Update, Short> {
+        let mut fields = Fields(bytes);
+        Ok(Update { old_offset: fields.u16()?, new_offset: fields.u16()?, cid: fields.u32()? })
+    }
+}
+
+/// Main data of PRUNE.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Prune {
+    /// The youngest transaction that deleted one of the versions removed.
+    pub newest_removed: Xid,
+    /// The page's `prune_xid` afterwards.
+    pub prune_xid: Xid,
+}
+
+impl Prune {
+    pub fn encode(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.newest_removed.0.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.prune_xid.0.to_le_bytes());
+        bytes
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Prune, Short> {
+        let mut fields = Fields(bytes);
+        Ok(Prune { newest_removed: Xid(fields.u64()?), prune_xid: Xid(fields.u64()?) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tuple::infomask;
+
+    fn header() -> Header {
+        Header {
+            xmin: Xid(9),
+            xmax: Xid::INVALID,
+            cid: 4,
+            ctid: TupleId { block: 3, offset: 2 },
+            infomask: infomask::HAS_NULL,
+            natts: 2,
+            hoff: 33,
+        }
+    }
+
+    #[test]
+    fn a_version_is_built_anew_as_it_was() {
+        let mut tuple = vec![0; HEADER_SIZE];
+        header().write((&mut tuple[..]).try_into().expect("32 bytes"));
+        tuple.extend_from_slice(&[1, 2, 3]);
+        let mut data = Vec::new();
+        push_multi(&mut data, 2, &header(), &tuple);
+        let mut fields = Fields(&data);
+        let (offset, version) = next_multi(&mut fields).expect("whole").expect("one");
+        let mut built = Vec::new();
+        version.build(Xid(9), 4, TupleId { block: 3, offset }, &mut built);
+        assert_eq!(built, tuple);
+        assert_eq!(next_multi(&mut fields), Ok(None));
+        for length in 1..data.len() {
+            assert_eq!(next_multi(&mut Fields(&data[..length])), Err(Short), "{length}");
+        }
+    }
+
+    #[test]
+    fn main_data_reads_back() {
+        let update = Update { old_offset: 1, new_offset: 500, cid: u32::MAX };
+        assert_eq!(Update::decode(&update.encode()), Ok(update));
+        let insert = Insert { offset: 7, cid: 1 };
+        assert_eq!(Insert::decode(&insert.encode()), Ok(insert));
+        let prune = Prune { newest_removed: Xid(1), prune_xid: Xid(u64::MAX) };
+        assert_eq!(Prune::decode(&prune.encode()), Ok(prune));
+        assert_eq!(Prune::decode(&[0; 15]), Err(Short));
+        assert_eq!(Update::decode(&[0; 7]), Err(Short));
+        assert_eq!(Insert::decode(&[0; 5]), Err(Short));
+    }
+}

@@ -1,0 +1,108 @@
+//! What a command sees of other transactions: the bridge from the rules to `txn`.
+
+use std::cell::Cell;
+
+use txn::{Snapshot, Transaction, Txn, XidStatus};
+use types::Xid;
+
+use super::visibility::{Ending, SnapshotView, Transactions};
+use crate::error::Error;
+
+/// The own transaction and command, and how other transactions ended.
+pub(super) struct View<'a> {
+    txn: &'a Txn,
+    own: Xid,
+    command: u32,
+    /// The last transaction asked for that had ended: pages are full of the same few.
+    last: Cell<Option<(Xid, Ending)>>,
+}
+
+impl<'a> View<'a> {
+    /// As the current command of the transaction sees it.
+    pub fn new(txn: &'a Txn, tx: &Transaction) -> Self {
+        let own = tx.xid().unwrap_or(Xid::INVALID);
+        View { txn, own, command: tx.command(), last: Cell::new(None) }
+    }
+
+    /// As the process as a whole sees it: its transaction, if it has one, is in progress.
+    pub fn outside(txn: &'a Txn) -> Self {
+        View { txn, own: Xid::INVALID, command: 0, last: Cell::new(None) }
+    }
+}
+
+impl Transactions for View<'_> {
+    fn own(&self) -> Xid {
+        self.own
+    }
+
+    fn command(&self) -> u32 {
+        self.command
+    }
+
+    fn ending(&self, xid: Xid) -> Result<Ending, Error> {
+        if let Some((last, ending)) = self.last.get()
+            && last == xid
+        {
+            return Ok(ending);
+        }
+        let status = self.txn.status(xid)?;
+        let durable = status.is_durable(self.txn.flush_lsn());
+        let ending = match status {
+            XidStatus::InProgress => return Ok(Ending::InProgress),
+            XidStatus::Aborted => Ending::Aborted,
+            XidStatus::Committed(_) => Ending::Committed { durable },
+        };
+        self.last.set(Some((xid, ending)));
+        Ok(ending)
+    }
+}
+
+/// What a command sees with its snapshot.
+pub(super) struct Sight<'a> {
+    view: View<'a>,
+    snapshot: &'a Snapshot,
+    /// The last committed transaction asked for, and whether the snapshot sees it.
+    last: Cell<Option<(Xid, bool)>>,
+}
+
+impl<'a> Sight<'a> {
+    /// The sight of the command that took the snapshot. It goes by the transaction's id of that
+    /// moment: with none yet, whatever its transaction does later is in progress to it, which is
+    /// right, since a command does not see its own changes.
+    pub fn new(txn: &'a Txn, snapshot: &'a Snapshot) -> Self {
+        let own = snapshot.own().unwrap_or(Xid::INVALID);
+        let view = View { txn, own, command: snapshot.command(), last: Cell::new(None) };
+        Sight { view, snapshot, last: Cell::new(None) }
+    }
+}
+
+impl Transactions for Sight<'_> {
+    fn own(&self) -> Xid {
+        self.view.own()
+    }
+
+    fn command(&self) -> u32 {
+        self.view.command()
+    }
+
+    fn ending(&self, xid: Xid) -> Result<Ending, Error> {
+        self.view.ending(xid)
+    }
+}
+
+impl SnapshotView for Sight<'_> {
+    fn everything_before(&self) -> Xid {
+        self.snapshot.xmin()
+    }
+
+    fn sees_committed(&self, xid: Xid) -> Result<bool, Error> {
+        if let Some((last, sees)) = self.last.get()
+            && last == xid
+        {
+            return Ok(sees);
+        }
+        let sees = self.view.txn.visible(self.snapshot, xid)?;
+        self.last.set(Some((xid, sees)));
+        Ok(sees)
+    }
+}

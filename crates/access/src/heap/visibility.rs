@@ -1,0 +1,374 @@
+//! Who sees a row version, who may change it, and who could still need it.
+//!
+//! | version                              | snapshot sees it if …                                |
+//! |--------------------------------------|------------------------------------------------------|
+//! | made by another transaction          | the snapshot sees that transaction                   |
+//! | made by this one                     | an earlier command made it (`cid < current`)         |
+//! | … and not deleted, or only locked    | (as above)                                           |
+//! | … deleted by another transaction     | the snapshot does not see the deleter                |
+//! | … deleted by this one                | no earlier command deleted it (`cid >= current`)     |
+//!
+//! The order of the questions is a rule: hints first, then the own transaction, then whether it is
+//! in progress, and only then the durable status, which is set before a commit is done. The last
+//! two are one question to `txn` here.
+//!
+//! A version made *and* deleted by the own transaction has lost the number of the command that
+//! made it: `cid` tells who deleted it. That is enough while statements run one after the other:
+//! whoever deleted it had seen it, so the maker is an earlier command than the deleter.
+//!
+//! Nothing here touches a page. Each answer comes with the hints that it would justify; whoever
+//! holds the page decides whether to set them.
+
+use types::{TupleId, Xid};
+
+use crate::error::Error;
+use crate::tuple::{Header, infomask as mask};
+
+/// How a transaction ended, if it has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ending {
+    /// Not yet.
+    InProgress,
+    /// It committed; `durable` tells whether a hint may say so.
+    Committed {
+        /// The commit record has been flushed.
+        durable: bool,
+    },
+    /// It aborted, or crashed.
+    Aborted,
+}
+
+/// What visibility needs to know of transactions.
+pub(crate) trait Transactions {
+    /// This session's own transaction id, or [`Xid::INVALID`].
+    fn own(&self) -> Xid;
+    /// The number of the current command of the own transaction.
+    fn command(&self) -> u32;
+    /// How another transaction ended.
+    fn ending(&self, xid: Xid) -> Result<Ending, Error>;
+}
+
+/// What a snapshot sees, besides.
+pub(crate) trait SnapshotView: Transactions {
+    /// Everything before this id has ended, and is seen if it committed.
+    fn everything_before(&self) -> Xid;
+    /// Whether the snapshot sees what another transaction did, which has committed.
+    fn sees_committed(&self, xid: Xid) -> Result<bool, Error>;
+}
+
+/// Whether the snapshot sees the version. Adds hints to `hints`.
+pub(crate) fn is_visible(
+    view: &impl SnapshotView,
+    version: &Header,
+    hints: &mut u16,
+) -> Result<bool, Error> {
+    if version.has(mask::XMIN_ABORTED) {
+        return Ok(false);
+    }
+    let own = view.own();
+    if own.is_valid() && version.xmin == own {
+        let deleted = version.xmax == own && !version.has(mask::LOCK_ONLY);
+        return Ok((version.cid < view.command()) != deleted);
+    }
+    if !sees_maker(view, version, hints)? {
+        return Ok(false);
+    }
+    if !version.xmax.is_valid()
+        || version.has(mask::LOCK_ONLY)
+        || version.infomask & mask::XMAX_ABORTED != 0
+    {
+        return Ok(true);
+    }
+    if own.is_valid() && version.xmax == own {
+        return Ok(version.cid >= view.command());
+    }
+    Ok(!sees_deleter(view, version, hints)?)
+}
+
+fn sees_maker(view: &impl SnapshotView, version: &Header, hints: &mut u16) -> Result<bool, Error> {
+    if version.has(mask::XMIN_COMMITTED) {
+        return sees_committed(view, version.xmin);
+    }
+    match view.ending(version.xmin)? {
+        Ending::InProgress => Ok(false),
+        Ending::Aborted => {
+            *hints |= mask::XMIN_ABORTED;
+            Ok(false)
+        }
+        Ending::Committed { durable } => {
+            *hints |= if durable { mask::XMIN_COMMITTED } else { 0 };
+            sees_committed(view, version.xmin)
+        }
+    }
+}
+
+fn sees_deleter(
+    view: &impl SnapshotView,
+    version: &Header,
+    hints: &mut u16,
+) -> Result<bool, Error> {
+    if version.has(mask::XMAX_COMMITTED) {
+        return sees_committed(view, version.xmax);
+    }
+    match view.ending(version.xmax)? {
+        Ending::InProgress => Ok(false),
+        Ending::Aborted => {
+            *hints |= mask::XMAX_ABORTED;
+            Ok(false)
+        }
+        Ending::Committed { durable } => {
+            *hints |= if durable { mask::XMAX_COMMITTED } else { 0 };
+            sees_committed(view, version.xmax)
+        }
+    }
+}
+
+fn sees_committed(view: &impl SnapshotView, xid: Xid) -> Result<bool, Error> {
+    if xid < view.everything_before() { Ok(true) } else { view.sees_committed(xid) }
+}
+
+/// Whether the current command may change a version that it has seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Changeable {
+    /// It is the newest version, and nobody holds it.
+    Yes,
+    /// This command cannot have seen it.
+    Invisible,
+    /// This very command has changed it already.
+    SelfModified,
+    /// A transaction in progress has deleted, replaced or locked it.
+    HeldBy(Xid),
+    /// Another transaction deleted it and has committed.
+    Deleted,
+    /// Another transaction replaced it by the version at its `ctid` and has committed.
+    Replaced,
+}
+
+/// Asks whether the current command may change the version at `place`.
+pub(crate) fn is_changeable(
+    view: &impl Transactions,
+    version: &Header,
+    place: TupleId,
+) -> Result<Changeable, Error> {
+    let own = view.own();
+    let mine = |xid: Xid| own.is_valid() && xid == own;
+    let deleted_by_me = mine(version.xmax) && !version.has(mask::LOCK_ONLY);
+    let by_this_command = version.cid >= view.command();
+    if version.has(mask::XMIN_ABORTED) {
+        return Ok(Changeable::Invisible);
+    }
+    if mine(version.xmin) {
+        if !deleted_by_me && by_this_command {
+            return Ok(Changeable::Invisible);
+        }
+    } else if !version.has(mask::XMIN_COMMITTED)
+        && !matches!(view.ending(version.xmin)?, Ending::Committed { .. })
+    {
+        return Ok(Changeable::Invisible);
+    }
+    if deleted_by_me {
+        return Ok(if by_this_command { Changeable::SelfModified } else { Changeable::Invisible });
+    }
+    if !version.xmax.is_valid() || version.has(mask::XMAX_ABORTED) || mine(version.xmax) {
+        return Ok(Changeable::Yes);
+    }
+    Ok(match maker_or_ender(view, version.xmax, version.has(mask::XMAX_COMMITTED))? {
+        Ending::InProgress => Changeable::HeldBy(version.xmax),
+        Ending::Aborted => Changeable::Yes,
+        Ending::Committed { .. } if version.has(mask::LOCK_ONLY) => Changeable::Yes,
+        Ending::Committed { .. } if version.ctid == place => Changeable::Deleted,
+        Ending::Committed { .. } => Changeable::Replaced,
+    })
+}
+
+/// How a transaction ended, when a hint may have told already that it committed.
+fn maker_or_ender(view: &impl Transactions, xid: Xid, hinted: bool) -> Result<Ending, Error> {
+    if hinted { Ok(Ending::Committed { durable: true }) } else { view.ending(xid) }
+}
+
+/// Whether anyone can still need a version.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Need {
+    /// It is the newest version of its row, or in progress.
+    Live,
+    /// Nobody sees it any more, nor ever will: `by` made it so.
+    Dead {
+        /// The deleter, or [`Xid::INVALID`] if the maker aborted.
+        by: Xid,
+    },
+    /// It will be dead once every snapshot is younger than this transaction, if it commits.
+    Until(Xid),
+}
+
+/// Asks whether anyone can still need a version. `horizon`: every snapshot, held now or taken
+/// later, sees what transactions before it committed.
+pub(crate) fn need(
+    view: &impl Transactions,
+    version: &Header,
+    horizon: Xid,
+) -> Result<Need, Error> {
+    if version.has(mask::XMIN_ABORTED) {
+        return Ok(Need::Dead { by: Xid::INVALID });
+    }
+    let own = view.own();
+    if !version.has(mask::XMIN_COMMITTED) && version.xmin != own {
+        match view.ending(version.xmin)? {
+            Ending::InProgress => return Ok(Need::Live),
+            Ending::Aborted => return Ok(Need::Dead { by: Xid::INVALID }),
+            Ending::Committed { .. } => {}
+        }
+    }
+    if !version.xmax.is_valid()
+        || version.has(mask::LOCK_ONLY)
+        || version.infomask & mask::XMAX_ABORTED != 0
+    {
+        return Ok(Need::Live);
+    }
+    if version.xmax == own {
+        return Ok(Need::Until(own));
+    }
+    match maker_or_ender(view, version.xmax, version.has(mask::XMAX_COMMITTED))? {
+        Ending::Aborted => Ok(Need::Live),
+        Ending::Committed { .. } if version.xmax < horizon => Ok(Need::Dead { by: version.xmax }),
+        Ending::Committed { .. } | Ending::InProgress => Ok(Need::Until(version.xmax)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: Xid = Xid(100);
+    const OLD: Xid = Xid(10);
+    const SEEN: Xid = Xid(50);
+    const UNSEEN: Xid = Xid(51);
+    const ASYNC: Xid = Xid(52);
+    const RUNNING: Xid = Xid(60);
+    const ABORTED: Xid = Xid(61);
+    const HERE: TupleId = TupleId { block: 0, offset: 1 };
+    const THERE: TupleId = TupleId { block: 0, offset: 2 };
+
+    /// The fifth command of transaction 100, among the transactions above.
+    struct World;
+
+    impl Transactions for World {
+        fn own(&self) -> Xid {
+            OWN
+        }
+        fn command(&self) -> u32 {
+            5
+        }
+        fn ending(&self, xid: Xid) -> Result<Ending, Error> {
+            assert_ne!(xid, OWN, "the own transaction is asked for before status");
+            Ok(match xid {
+                RUNNING => Ending::InProgress,
+                ABORTED => Ending::Aborted,
+                ASYNC => Ending::Committed { durable: false },
+                _ => Ending::Committed { durable: true },
+            })
+        }
+    }
+
+    impl SnapshotView for World {
+        fn everything_before(&self) -> Xid {
+            Xid(20)
+        }
+        fn sees_committed(&self, xid: Xid) -> Result<bool, Error> {
+            Ok(xid == SEEN || xid == ASYNC)
+        }
+    }
+
+    fn version(xmin: Xid, xmax: Xid, cid: u32) -> Header {
+        Header { xmin, xmax, cid, ctid: HERE, infomask: 0, natts: 1, hoff: 32 }
+    }
+
+    fn visible(version: Header) -> (bool, u16) {
+        let mut hints = 0;
+        (is_visible(&World, &version, &mut hints).expect("no I/O"), hints)
+    }
+
+    fn changeable(version: Header) -> Changeable {
+        is_changeable(&World, &version, HERE).expect("no I/O")
+    }
+
+    #[test]
+    fn makers_decide_first() {
+        let none = Xid::INVALID;
+        assert_eq!(visible(version(OLD, none, 0)), (true, mask::XMIN_COMMITTED));
+        assert_eq!(visible(version(SEEN, none, 0)), (true, mask::XMIN_COMMITTED));
+        assert_eq!(visible(version(UNSEEN, none, 0)), (false, mask::XMIN_COMMITTED));
+        assert_eq!(visible(version(ASYNC, none, 0)), (true, 0), "not durable: no hint");
+        assert_eq!(visible(version(RUNNING, none, 0)), (false, 0));
+        assert_eq!(visible(version(ABORTED, none, 0)), (false, mask::XMIN_ABORTED));
+        assert_eq!(visible(version(OWN, none, 4)), (true, 0));
+        assert_eq!(visible(version(OWN, none, 5)), (false, 0), "never its own changes");
+    }
+
+    #[test]
+    fn deleters_decide_second() {
+        let deleted_by = |xmax, cid| visible(version(OLD, xmax, cid)).0;
+        assert!(!deleted_by(SEEN, 0));
+        assert!(deleted_by(UNSEEN, 0));
+        assert!(deleted_by(RUNNING, 0));
+        assert!(deleted_by(ABORTED, 0));
+        assert!(!deleted_by(OWN, 4));
+        assert!(deleted_by(OWN, 5));
+        assert!(!visible(version(OWN, OWN, 4)).0);
+        assert!(visible(version(OWN, OWN, 5)).0, "made before, deleted by this command");
+        let locked = Header { infomask: mask::LOCK_ONLY, ..version(OLD, SEEN, 0) };
+        assert!(visible(locked).0);
+    }
+
+    #[test]
+    fn a_committed_hint_does_not_replace_the_snapshot() {
+        let hinted = Header { infomask: mask::XMIN_COMMITTED, ..version(UNSEEN, Xid::INVALID, 0) };
+        assert!(!visible(hinted).0);
+        let hinted = Header {
+            infomask: mask::XMIN_COMMITTED | mask::XMAX_COMMITTED,
+            ..version(OLD, UNSEEN, 0)
+        };
+        assert!(visible(hinted).0);
+    }
+
+    #[test]
+    fn a_change_waits_for_holders_and_notices_who_was_faster() {
+        let held_by = |xmax| changeable(version(OLD, xmax, 0));
+        assert_eq!(held_by(Xid::INVALID), Changeable::Yes);
+        assert_eq!(held_by(RUNNING), Changeable::HeldBy(RUNNING));
+        assert_eq!(held_by(ABORTED), Changeable::Yes);
+        assert_eq!(held_by(UNSEEN), Changeable::Deleted);
+        let replaced = Header { ctid: THERE, ..version(OLD, UNSEEN, 0) };
+        assert_eq!(changeable(replaced), Changeable::Replaced);
+        let locked = |xmax| Header { infomask: mask::LOCK_ONLY, ..version(OLD, xmax, 0) };
+        assert_eq!(changeable(locked(RUNNING)), Changeable::HeldBy(RUNNING));
+        assert_eq!(changeable(locked(UNSEEN)), Changeable::Yes);
+        assert_eq!(changeable(locked(OWN)), Changeable::Yes);
+    }
+
+    #[test]
+    fn a_command_changes_a_row_once() {
+        assert_eq!(changeable(version(OLD, OWN, 5)), Changeable::SelfModified);
+        assert_eq!(changeable(version(OLD, OWN, 4)), Changeable::Invisible);
+        assert_eq!(changeable(version(OWN, Xid::INVALID, 4)), Changeable::Yes);
+        assert_eq!(changeable(version(OWN, Xid::INVALID, 5)), Changeable::Invisible);
+        assert_eq!(changeable(version(OWN, OWN, 5)), Changeable::SelfModified);
+        assert_eq!(changeable(version(RUNNING, Xid::INVALID, 0)), Changeable::Invisible);
+    }
+
+    #[test]
+    fn only_what_nobody_can_see_is_dead() {
+        let horizon = Xid(51);
+        let need = |version: Header| need(&World, &version, horizon).expect("no I/O");
+        assert_eq!(need(version(OLD, Xid::INVALID, 0)), Need::Live);
+        assert_eq!(need(version(OLD, SEEN, 0)), Need::Dead { by: SEEN });
+        assert_eq!(need(version(OLD, UNSEEN, 0)), Need::Until(UNSEEN), "at the horizon");
+        assert_eq!(need(version(OLD, RUNNING, 0)), Need::Until(RUNNING));
+        assert_eq!(need(version(OLD, ABORTED, 0)), Need::Live);
+        assert_eq!(need(version(OLD, OWN, 0)), Need::Until(OWN));
+        assert_eq!(need(version(ABORTED, Xid::INVALID, 0)), Need::Dead { by: Xid::INVALID });
+        assert_eq!(need(version(RUNNING, Xid::INVALID, 0)), Need::Live);
+        assert_eq!(need(version(OWN, Xid::INVALID, 0)), Need::Live);
+        let locked = Header { infomask: mask::LOCK_ONLY, ..version(OLD, SEEN, 0) };
+        assert_eq!(need(locked), Need::Live);
+    }
+}

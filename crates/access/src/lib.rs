@@ -1,0 +1,24 @@
+//! Access to tables: row versions in pages, where there is room, and the files that hold them.
+//!
+//! - [`mod@tuple`] draws a row version byte by byte.
+//! - [`heap`] is the table: insert, delete, update, scan, prune, and their redo.
+//! - [`fsm`] is the free space map.
+//! - [`storage`] makes and drops relation files with their transactions.
+//!
+//! Each part has its own log records and its own redo, and redo of a block needs that block and
+//! the record alone. Indexes will be a part beside the heap that does not know it.
+//!
+//! Everything that others share is in the rooms above; [`Access`] itself is private to a process.
+
+mod access;
+mod codec;
+mod error;
+pub mod fsm;
+pub mod heap;
+pub mod storage;
+pub mod tuple;
+
+pub use access::Access;
+pub use error::Error;
+pub use fsm::FreeSpaceMap;
+pub use heap::{BulkInsert, Heap, NewVersion, Outcome, Scan};

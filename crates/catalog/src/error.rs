@@ -1,0 +1,99 @@
+//! What can go wrong with the system tables.
+
+use types::{Diagnostic, Oid, Severity, SqlState};
+
+/// An error of the catalog.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A system table could not be read or changed.
+    #[error(transparent)]
+    Access(#[from] access::Error),
+    /// A transaction, snapshot or lock.
+    #[error(transparent)]
+    Txn(#[from] txn::Error),
+    /// There is a table of that name.
+    #[error("relation \"{0}\" already exists")]
+    DuplicateTable(String),
+    /// A table can't have two columns of one name.
+    #[error("column \"{0}\" specified more than once")]
+    DuplicateColumn(String),
+    /// There is no schema of that name.
+    #[error("schema \"{0}\" does not exist")]
+    UndefinedSchema(String),
+    /// System tables can't be changed.
+    #[error("permission denied: \"{0}\" is a system catalog")]
+    SystemTable(String),
+    /// Nothing can be created in the system's schema.
+    #[error("permission denied to create \"{schema}.{name}\"")]
+    SystemSchema {
+        /// The schema.
+        schema: String,
+        /// The name that was to be created.
+        name: String,
+    },
+    /// A name is too long.
+    #[error("identifier \"{0}\" is too long: the maximum is {max} bytes", max = crate::NAME_LENGTH_MAX)]
+    NameTooLong(String),
+    /// A table has too many columns.
+    #[error("tables can have at most {max} columns", max = crate::COLUMNS_MAX)]
+    TooManyColumns,
+    /// A column can't be of that type.
+    #[error("column \"{0}\" has a type that cannot be stored")]
+    NotStorable(String),
+    /// Somebody else changed a row of the system tables, which locks should have prevented.
+    #[error("tuple concurrently updated")]
+    ConcurrentUpdate,
+    /// What the system tables say of a table makes no sense.
+    #[error("system tables are damaged: relation {}: {why}", .relation.0)]
+    Damaged {
+        /// The table.
+        relation: Oid,
+        /// What is wrong.
+        why: &'static str,
+    },
+}
+
+impl Diagnostic for Error {
+    fn severity(&self) -> Severity {
+        match self {
+            Error::Access(error) => error.severity(),
+            Error::Txn(error) => error.severity(),
+            _ => Severity::Error,
+        }
+    }
+
+    fn sqlstate(&self) -> SqlState {
+        match self {
+            Error::Access(error) => error.sqlstate(),
+            Error::Txn(error) => error.sqlstate(),
+            Error::DuplicateTable(_) => SqlState::DUPLICATE_TABLE,
+            Error::DuplicateColumn(_) => SqlState::DUPLICATE_COLUMN,
+            Error::UndefinedSchema(_) => SqlState::INVALID_SCHEMA_NAME,
+            Error::SystemTable(_) | Error::SystemSchema { .. } => SqlState::INSUFFICIENT_PRIVILEGE,
+            Error::NameTooLong(_) => SqlState::NAME_TOO_LONG,
+            Error::TooManyColumns => SqlState::TOO_MANY_COLUMNS,
+            Error::NotStorable(_) => SqlState::FEATURE_NOT_SUPPORTED,
+            Error::ConcurrentUpdate => SqlState::INTERNAL_ERROR,
+            Error::Damaged { .. } => SqlState::DATA_CORRUPTED,
+        }
+    }
+
+    fn detail(&self) -> Option<String> {
+        match self {
+            Error::Access(error) => error.detail(),
+            Error::Txn(error) => error.detail(),
+            Error::SystemSchema { .. } => {
+                Some("System catalog modifications are currently disallowed.".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Error::Access(error) => error.hint(),
+            Error::Txn(error) => error.hint(),
+            _ => None,
+        }
+    }
+}

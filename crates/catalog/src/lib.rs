@@ -1,0 +1,45 @@
+//! The system tables, and what a process remembers of them.
+//!
+//! ```text
+//! name ── own DDL of the transaction? ── cache, if the relation's version counter still stands
+//!              │                                    │ miss
+//!              └────────────> Rc<TableDef> <────────┴── scans of pg_class, pg_attribute, pg_attrdef
+//! ```
+//!
+//! The system tables are heap tables like any other: what DDL does to them is seen, undone and
+//! recovered like rows. Their own shape is fixed ([`system`]).
+//!
+//! - [`Catalog::lookup`] and [`Catalog::open`] find a table; [`Catalog::create_table`] and the like
+//!   change the system tables; [`bootstrap`] makes them.
+//! - [`kinds`] tells how types stand in them.
+//!
+//! # Rules
+//! 1. A reader locks the table first and compares the version counter then: a change is visible
+//!    before its counter rises, and the counter rises before its locks go.
+//! 2. A definition is read with a snapshot that is younger than the counter it is kept under.
+//! 3. Whoever creates a name holds the lock on the name; whoever changes a table holds
+//!    `AccessExclusive` on it. So no two transactions change the same rows of the system tables.
+//!
+//! Everything here is private to the process. What if it dies: its transaction aborts, and with it
+//! its DDL.
+
+pub mod bootstrap;
+mod cache;
+mod catalog;
+mod ddl;
+mod definition;
+mod error;
+pub mod kinds;
+mod read;
+pub mod system;
+
+pub use catalog::Catalog;
+pub use definition::{ColumnDef, TableDef, TableKind};
+pub use error::Error;
+pub use system::{CATALOG_VERSION, FIRST_NORMAL_OID, FIRST_NORMAL_RELFILE};
+
+/// The longest name, in bytes; PostgreSQL's `NAMEDATALEN` less one.
+pub const NAME_LENGTH_MAX: usize = 63;
+
+/// The most columns of a table; PostgreSQL's.
+pub const COLUMNS_MAX: usize = access::tuple::MAX_COLUMNS;

@@ -1,0 +1,161 @@
+//! The system tables themselves: their columns, oids and file numbers are fixed, so that they can
+//! be read before anything is known.
+//!
+//! ```text
+//! pg_class      one row for each table
+//! pg_attribute  one row for each column of each table
+//! pg_attrdef    one row for each default: an SQL expression as text
+//! pg_type       one row for each type
+//! pg_namespace  one row for each schema
+//! ```
+
+use types::{ColumnType, Oid, RelFileNumber};
+
+use crate::definition::{ColumnDef, TableDef, TableKind};
+
+/// The version of these tables; a data directory of another version is refused.
+pub const CATALOG_VERSION: u32 = 1;
+/// The first oid that users' objects get; PostgreSQL's number.
+pub const FIRST_NORMAL_OID: Oid = Oid(16384);
+/// The first file number that users' tables get. File 1 holds the commit status.
+pub const FIRST_NORMAL_RELFILE: RelFileNumber = RelFileNumber(16);
+
+/// The schema of the system tables.
+pub const PG_CATALOG: (Oid, &str) = (Oid(11), "pg_catalog");
+/// The schema of users' tables.
+pub const PUBLIC: (Oid, &str) = (Oid(2200), "public");
+
+/// A column of a system table.
+pub struct SystemColumn {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub ty: ColumnType,
+}
+
+/// A system table.
+pub struct SystemTable {
+    /// PostgreSQL's oid of the table.
+    pub oid: Oid,
+    /// Its name.
+    pub name: &'static str,
+    /// The file that holds it.
+    pub relfile: RelFileNumber,
+    /// Its columns; none may be null.
+    pub columns: &'static [SystemColumn],
+}
+
+const fn column(name: &'static str, ty: ColumnType) -> SystemColumn {
+    SystemColumn { name, ty }
+}
+
+/// `pg_namespace`
+pub static PG_NAMESPACE: SystemTable = SystemTable {
+    oid: Oid(2615),
+    name: "pg_namespace",
+    relfile: RelFileNumber(2),
+    columns: &[column("oid", ColumnType::Oid), column("nspname", ColumnType::Text)],
+};
+
+/// `pg_type`
+pub static PG_TYPE: SystemTable = SystemTable {
+    oid: Oid(1247),
+    name: "pg_type",
+    relfile: RelFileNumber(3),
+    columns: &[
+        column("oid", ColumnType::Oid),
+        column("typname", ColumnType::Text),
+        column("typlen", ColumnType::Int2),
+    ],
+};
+
+/// `pg_class`. `relfrozenxid` is the table's vacuum horizon: no version in it was made by an older
+/// transaction.
+pub static PG_CLASS: SystemTable = SystemTable {
+    oid: Oid(1259),
+    name: "pg_class",
+    relfile: RelFileNumber(4),
+    columns: &[
+        column("oid", ColumnType::Oid),
+        column("relname", ColumnType::Text),
+        column("relnamespace", ColumnType::Oid),
+        column("relfilenode", ColumnType::Int8),
+        column("relkind", ColumnType::Text),
+        column("relnatts", ColumnType::Int2),
+        column("relfrozenxid", ColumnType::Int8),
+    ],
+};
+
+/// `pg_attribute`
+pub static PG_ATTRIBUTE: SystemTable = SystemTable {
+    oid: Oid(1249),
+    name: "pg_attribute",
+    relfile: RelFileNumber(5),
+    columns: &[
+        column("attrelid", ColumnType::Oid),
+        column("attname", ColumnType::Text),
+        column("atttypid", ColumnType::Oid),
+        column("atttypmod", ColumnType::Int4),
+        column("attnum", ColumnType::Int2),
+        column("attnotnull", ColumnType::Bool),
+        column("atthasdef", ColumnType::Bool),
+    ],
+};
+
+/// `pg_attrdef`
+pub static PG_ATTRDEF: SystemTable = SystemTable {
+    oid: Oid(2604),
+    name: "pg_attrdef",
+    relfile: RelFileNumber(6),
+    columns: &[
+        column("adrelid", ColumnType::Oid),
+        column("adnum", ColumnType::Int2),
+        column("adbin", ColumnType::Text),
+    ],
+};
+
+/// All system tables.
+pub static SYSTEM_TABLES: [&SystemTable; 5] =
+    [&PG_NAMESPACE, &PG_TYPE, &PG_CLASS, &PG_ATTRIBUTE, &PG_ATTRDEF];
+
+impl SystemTable {
+    /// The types of the columns.
+    pub fn types(&self) -> Vec<ColumnType> {
+        self.columns.iter().map(|column| column.ty).collect()
+    }
+
+    /// The table as the executor sees it.
+    pub fn definition(&self) -> TableDef {
+        let columns = self.columns.iter().map(|column| ColumnDef {
+            name: column.name.to_owned(),
+            ty: column.ty,
+            not_null: true,
+            default: None,
+        });
+        TableDef {
+            oid: self.oid,
+            schema: PG_CATALOG.1.to_owned(),
+            name: self.name.to_owned(),
+            relfile: self.relfile,
+            kind: TableKind::System,
+            columns: columns.collect(),
+            types: self.types(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_numbers_are_distinct_and_below_those_of_users() {
+        for (index, table) in SYSTEM_TABLES.iter().enumerate() {
+            assert!(table.oid < FIRST_NORMAL_OID);
+            assert!(table.relfile < FIRST_NORMAL_RELFILE && table.relfile > RelFileNumber(1));
+            for other in &SYSTEM_TABLES[index + 1..] {
+                assert!(table.oid != other.oid && table.relfile != other.relfile);
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The run from the control file to a log that can be written again.
+
+use std::path::Path;
+
+use buffer::BufferPool;
+use txn::Txn;
+use types::Lsn;
+use wal::{
+    Checkpoint, ControlFile, DecodedRecord, EndOfLog, ServerState, Wal, WalReader, WalStart,
+};
+
+use crate::error::Error;
+use crate::redo::Redo;
+
+/// Records between two calls of the progress callback.
+const RECORDS_PER_REPORT: u64 = 1024;
+
+/// What recovery works on. Nobody else uses any of it meanwhile.
+pub struct Recovery<'a> {
+    /// The data directory.
+    pub data_dir: &'a Path,
+    /// The log.
+    pub wal: &'a Wal,
+    /// The buffers, empty.
+    pub pool: &'a BufferPool,
+    /// The transactions.
+    pub txn: &'a Txn,
+}
+
+/// What recovery found and did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// The server had not been shut down cleanly.
+    pub was_crash: bool,
+    /// Where redo began.
+    pub redo: Lsn,
+    /// The end of the log: the next record starts here.
+    pub end: Lsn,
+    /// Records replayed.
+    pub records: u64,
+    /// Why nothing valid follows.
+    pub why: String,
+}
+
+/// Replays the log. `progress` is told now and then up to where. Afterwards the log can be written
+/// and transactions can begin; the caller then makes a checkpoint and removes orphaned files.
+pub fn run(context: &Recovery<'_>, progress: &mut dyn FnMut(Lsn)) -> Result<Recovered, Error> {
+    let mut control = ControlFile::read(context.data_dir)?;
+    let Checkpoint { redo: start, next_xid, next_oid, next_relfile, .. } = control.checkpoint;
+    let was_crash = control.state != ServerState::ShutDown;
+    if was_crash {
+        tracing::info!(
+            "database system was not shut down properly ({}); redo starts at {start}",
+            control.state.name()
+        );
+        control.state = ServerState::InCrashRecovery;
+        control.update(context.data_dir)?;
+        make_durable(context, start)?;
+    }
+    context.txn.init_shared(next_xid, next_oid, next_relfile);
+    let mut redo = Redo::new(context.pool, context.txn);
+    let began = std::time::Instant::now();
+    let (end, records) = replay(context, &control, &mut redo, progress)?;
+    let elapsed = began.elapsed().as_secs_f64();
+    check(&control, &end, &redo)?;
+    let timeline = control.checkpoint.timeline;
+    wal::end::check_end(context.wal.dir(), timeline, control.system, &end)?;
+    let prepared = wal::end::wipe_after(context.wal.dir(), timeline, end.lsn)?;
+    context.wal.start_at(log_at(&control, end.lsn, prepared));
+    if was_crash {
+        tracing::info!(
+            "redo done at {}: {records} records, elapsed: {elapsed:.3} s; {}",
+            end.lsn,
+            end.why
+        );
+    }
+    Ok(Recovered { was_crash, redo: start, end: end.lsn, records, why: end.why })
+}
+
+/// Asks the disk for all that the server before has handed to the kernel.
+fn make_durable(context: &Recovery<'_>, redo: Lsn) -> Result<(), Error> {
+    let (timeline, dir) = (context.wal.timeline(), context.wal.dir());
+    let first = wal::position::segment_of(redo);
+    for (found, segment) in wal::segments::list_segments(dir).map_err(wal::Error::from)? {
+        if segment >= first {
+            let path = dir.join(wal::position::segment_name(found, segment));
+            sync(&path).map_err(wal::Error::from)?;
+        }
+    }
+    tracing::debug!("log of timeline {} synced from {redo} on", timeline.0);
+    Ok(context.pool.files().sync_all().map_err(buffer::Error::from)?)
+}
+
+fn sync(path: &Path) -> std::io::Result<()> {
+    sys::fs::File::open(path, sys::fs::OpenHow::READ_WRITE)?.sync_all()
+}
+
+fn replay(
+    context: &Recovery<'_>,
+    control: &ControlFile,
+    redo: &mut Redo<'_>,
+    progress: &mut dyn FnMut(Lsn),
+) -> Result<(EndOfLog, u64), Error> {
+    let Checkpoint { redo: start, timeline, .. } = control.checkpoint;
+    let mut reader = WalReader::new(context.wal.dir(), timeline, control.system, start);
+    let mut record = DecodedRecord::default();
+    let mut records = 0;
+    while reader.read(&mut record)? {
+        // The log up to here is durable, so that pages with this record's change may be written.
+        context.wal.start_at(log_at(control, record.end(), 0));
+        redo.record(&record)?;
+        if records % RECORDS_PER_REPORT == 0 {
+            progress(record.end());
+        }
+        records += 1;
+    }
+    progress(reader.position());
+    let end = reader.end().cloned();
+    let end = end.unwrap_or(EndOfLog { lsn: reader.position(), why: String::new() });
+    Ok((end, records))
+}
+
+fn log_at(control: &ControlFile, end: Lsn, prepared: u64) -> WalStart {
+    let Checkpoint { redo, timeline, .. } = control.checkpoint;
+    WalStart { system: control.system, timeline, end, redo, prepared }
+}
+
+/// Refuses to go on where something proves that the log is not whole.
+fn check(control: &ControlFile, end: &EndOfLog, redo: &Redo<'_>) -> Result<(), Error> {
+    let EndOfLog { lsn, why } = end.clone();
+    if redo.last_checkpoint.is_none_or(|last| last < control.checkpoint_lsn) {
+        return Err(Error::NoCheckpoint(control.checkpoint_lsn));
+    }
+    if lsn < control.minimum_recovery_point {
+        let proven = control.minimum_recovery_point;
+        return Err(wal::Error::DurableGap { end: lsn, why, proven }.into());
+    }
+    if let Some((tag, page_lsn)) = redo.furthest_page
+        && page_lsn > lsn
+    {
+        return Err(Error::PageAhead { end: lsn, why, tag, lsn: page_lsn });
+    }
+    redo.missing.check()
+}

@@ -1,0 +1,171 @@
+//! The end of a transaction.
+//!
+//! COMMIT, step by step, and what a crash between two steps leaves behind:
+//!
+//! | step | a crash after it |
+//! |---|---|
+//! | pin and lock the status page, make room in the log | aborted |
+//! | in one critical section: set the status, insert the record; inside the insertion store the ring entry and `commit_lsn` | committed if the record reached the disk |
+//! | unlock the page | the same |
+//! | flush the log, or publish an asynchronous commit: **now it is visible** | committed (if flushed) |
+//! | take the xid out of the slot, wake those who wait for it | committed |
+//! | raise the version counters | |
+//! | remove dropped files | those left are found at the next start: no table owns them |
+//! | release the heavyweight locks | |
+//!
+//! A transaction that drops files is never committed asynchronously: the files must not go before
+//! the commit is durable.
+//!
+//! Before a COMMIT the files that the transaction made are synced, and the directory with them.
+//!
+//! ABORT needs nothing durable, unless the transaction made files: they go once the record that
+//! names them is flushed. Otherwise the record is for readers of the log; if the log has no room
+//! for it, it is left out, and files it would name stay until the next start. What the transaction
+//! wrote stays, invisible, until it is pruned.
+//!
+//! Once the COMMIT record is in the log there is no way back: a failure to flush it ends the
+//! process, as the law on flushes has it.
+
+use std::sync::atomic::Ordering;
+
+use buffer::{BlockFlags, Change, SegmentId, Touched};
+use shmem::proc;
+use types::{Fork, Lsn, RelFileNumber, Xid};
+use wal::{Record, Rmgr};
+
+use crate::error::Result;
+use crate::record::{Ending, kind};
+use crate::sequence::Fate;
+use crate::status::{self, Place};
+use crate::transaction::Transaction;
+use crate::txn::Txn;
+
+impl Txn {
+    /// Commits. When it returns, every new snapshot sees the transaction, its locks are gone, and
+    /// it is durable (if `synchronous`) or will soon be. Returns the end of its COMMIT record;
+    /// [`Lsn::INVALID`] if it wrote nothing.
+    ///
+    /// Errors: the log or the status page can't take it. Nothing has changed then; the caller
+    /// aborts.
+    pub fn commit(&self, transaction: &mut Transaction, synchronous: bool) -> Result<Lsn> {
+        let mut lsn = Lsn::INVALID;
+        if let Some(xid) = transaction.xid {
+            let synchronous = synchronous || !transaction.dropped.is_empty();
+            self.sync_created(&transaction.created)?;
+            lsn = self.log_commit(transaction, xid, !synchronous)?;
+            self.make_visible(lsn, synchronous);
+            self.end(xid);
+            self.raise_versions(&transaction.invalidations);
+            self.remove_files(&transaction.dropped);
+        }
+        self.locks().release_all();
+        transaction.finish();
+        Ok(lsn)
+    }
+
+    /// Rolls back. Cannot fail.
+    pub fn abort(&self, transaction: &mut Transaction) {
+        let mut logged = None;
+        if let Some(xid) = transaction.xid {
+            logged = self.log_abort(transaction, xid);
+            self.sequence().close(xid, Fate::Aborted);
+            self.end(xid);
+        }
+        // Redo would miss a file that is gone without a record that says so.
+        if !transaction.created.is_empty() && logged.is_some_and(|lsn| self.wal.flush(lsn).is_ok())
+        {
+            self.remove_files(&transaction.created);
+        }
+        self.locks().release_all();
+        transaction.finish();
+    }
+
+    fn log_commit(&self, transaction: &Transaction, xid: Xid, asynchronous: bool) -> Result<Lsn> {
+        let place = Place::of(xid);
+        let data = ending(transaction).encode();
+        let pin = self.pool.read(place.tag()?)?;
+        let mut page = pin.exclusive();
+        let change = Change { rmgr: Rmgr::Xact, kind: kind::COMMIT, xid, data: &[&data] };
+        let index = place.index.to_le_bytes();
+        let touched = Touched { page: &mut page, flags: BlockFlags::default(), data: &[&index] };
+        let lsn = self.pool.change_and(
+            &change,
+            &mut [touched],
+            |pages| {
+                let done = status::set_committed(pages.page(0), place.block, &[place.index]);
+                assert!(done, "the index of an id lies in the page");
+            },
+            |lsn| {
+                self.sequence().close(xid, Fate::Committed { lsn, asynchronous });
+                proc::me().commit_lsn.store(lsn.0, Ordering::SeqCst);
+            },
+        )?;
+        Ok(lsn)
+    }
+
+    fn make_visible(&self, lsn: Lsn, synchronous: bool) {
+        if !synchronous {
+            self.wal.publish_async(lsn);
+            self.wal.request_flush(lsn);
+        } else if let Err(error) = self.wal.flush(lsn) {
+            wal::panic_exit("could not flush a commit", &error);
+        }
+    }
+
+    /// The end of the ABORT record; `None`: the log has no room for it.
+    fn log_abort(&self, transaction: &Transaction, xid: Xid) -> Option<Lsn> {
+        let data = ending(transaction).encode();
+        let record =
+            Record { rmgr: Rmgr::Xact, kind: kind::ABORT, xid, blocks: &[], data: &[&data] };
+        if record.check_size().is_err() || self.wal.ensure_room().is_err() {
+            return None;
+        }
+        let _critical = shmem::enter_critical();
+        Some(self.wal.insert(&record))
+    }
+
+    /// Makes the files of new relations durable under their names. Their pages are in the log.
+    fn sync_created(&self, created: &[RelFileNumber]) -> Result<()> {
+        if created.is_empty() {
+            return Ok(());
+        }
+        let files = self.pool.files();
+        let segment = |&rel| SegmentId { rel, fork: Fork::Main, segment: 0 };
+        let mut synced = created.iter().map(segment).map(|segment| files.sync(segment));
+        let done = synced.try_for_each(|done| done).and_then(|()| files.sync_directory());
+        Ok(done.map_err(buffer::Error::from)?)
+    }
+
+    /// The transaction's fate is final and visible: nobody needs to wait for it any longer.
+    fn end(&self, xid: Xid) {
+        let slot = proc::me();
+        slot.xid.store(0, Ordering::SeqCst);
+        slot.commit_lsn.store(0, Ordering::SeqCst);
+        self.locks().wake_xid_waiters(xid);
+        self.advance_oldest();
+    }
+
+    /// Removes relation files that nobody can reach any more. What fails is only a file that no
+    /// table owns: the next start removes it.
+    pub(crate) fn remove_files(&self, files: &[RelFileNumber]) {
+        for &file in files {
+            let removed = self
+                .pool
+                .drop_buffers(file)
+                .and_then(|()| self.pool.files().remove(file).map_err(buffer::Error::from));
+            if let Err(error) = removed {
+                tracing::warn!("could not remove relation file {file}: {error}");
+            }
+        }
+    }
+}
+
+fn ending(transaction: &Transaction) -> Ending {
+    Ending {
+        time: sys::clock::wall_micros_since_2000(),
+        dropped: transaction.dropped.clone(),
+        created: transaction.created.clone(),
+        subxids: Vec::new(),
+        invalidations: transaction.invalidations.clone(),
+    }
+}

@@ -1,0 +1,31 @@
+//! Heavyweight locks: on tables, on names, and waits for transactions.
+//!
+//! - [`mode`](LockMode) and [`tag`](LockTag): how and on what.
+//! - `table`: the shared table, whose entries come from a `pool`; `queue`: who may, who waits
+//!   where, who is next.
+//! - `manager`: asking, sleeping, giving up, releasing. `xid_wait`: the end of a transaction.
+//! - `deadlock`: cycles among all of these.
+//! - `view`: what `pg_locks` shows.
+//!
+//! The order of LWLocks here: `Deadlock`, then `LockPartition` in the order of their number. None
+//! of them is held while a process sleeps for a heavyweight lock.
+
+mod deadlock;
+mod manager;
+mod mode;
+mod pool;
+mod queue;
+mod table;
+mod tag;
+mod view;
+mod xid_wait;
+
+#[cfg(test)]
+mod tests;
+
+pub use manager::LockManager;
+pub(crate) use manager::assert_no_lwlock;
+pub use mode::LockMode;
+pub use table::LockRegions;
+pub use tag::LockTag;
+pub use view::LockRow;

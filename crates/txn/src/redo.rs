@@ -1,0 +1,77 @@
+//! Redo of what transactions left in the log.
+//!
+//! The startup process is alone. It gives the checkpoint's numbers to [`Txn::init_shared`], then
+//! each record's xid to [`Txn::saw_xid`], and the records of this room to [`Txn::redo`]. After the
+//! last record every id met has ended, and who has no COMMIT is absent on the status pages, which
+//! means aborted: nothing more is to be done.
+
+use buffer::Redone;
+use wal::DecodedRecord;
+
+use crate::error::{Error, Result};
+use crate::record::{self, Ending, kind};
+use crate::status;
+use crate::txn::Txn;
+
+impl Txn {
+    /// Redoes a record of [`wal::Rmgr::Xact`]; repeating it does no harm.
+    ///
+    /// Errors: a status page can't be read or is missing; the record is damaged.
+    pub fn redo(&self, record: &DecodedRecord) -> Result<()> {
+        match record.kind() {
+            kind::COMMIT => self.redo_commit(record),
+            kind::ABORT => {
+                self.remove_files(&decode_ending(record)?.created);
+                Ok(())
+            }
+            kind::STATUS_PAGE => self.redo_page(record, 0, |page| {
+                page.init_raw();
+                Ok(())
+            }),
+            kind::COUNTERS => {
+                let numbers = record::decode_counters(record.data());
+                let (oid, relfile) = numbers.ok_or_else(|| damaged(record))?;
+                self.saw_counters(oid, relfile);
+                Ok(())
+            }
+            _ => Err(record.invalid("unknown kind of transaction record").into()),
+        }
+    }
+
+    fn redo_commit(&self, record: &DecodedRecord) -> Result<()> {
+        let ending = decode_ending(record)?;
+        for (number, block) in record.blocks().iter().enumerate() {
+            let places = record::places(record, number);
+            self.redo_page(record, number, |page| {
+                let done = status::set_committed(page, u64::from(block.tag.block), &places);
+                if done { Ok(()) } else { Err(damaged(record)) }
+            })?;
+        }
+        ending.subxids.iter().for_each(|&xid| self.saw_xid(xid));
+        self.remove_files(&ending.dropped);
+        Ok(())
+    }
+
+    fn redo_page(
+        &self,
+        record: &DecodedRecord,
+        number: usize,
+        apply: impl FnOnce(&mut buffer::PageBytes) -> Result<()>,
+    ) -> Result<()> {
+        match self.pool.redo_block(record, number, apply)? {
+            Redone::Missing => {
+                let block = record.block(number)?.tag.block;
+                Err(Error::StatusPage { block, why: "it is missing" })
+            }
+            Redone::Restored | Redone::Applied | Redone::AlreadyThere => Ok(()),
+        }
+    }
+}
+
+fn decode_ending(record: &DecodedRecord) -> Result<Ending> {
+    Ending::decode(record.data()).ok_or_else(|| damaged(record))
+}
+
+fn damaged(record: &DecodedRecord) -> Error {
+    record.invalid("transaction record is damaged").into()
+}

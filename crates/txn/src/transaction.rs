@@ -1,0 +1,87 @@
+//! What a session keeps about its transaction.
+
+use std::sync::atomic::Ordering;
+
+use shmem::proc;
+use types::{Oid, RelFileNumber, Xid};
+
+use crate::error::{Error, Result};
+
+/// A transaction of this process, from its beginning to its commit or abort. It gets an id only
+/// when it first writes ([`crate::Txn::assign_xid`]).
+///
+/// It must be given to [`crate::Txn::commit`] or [`crate::Txn::abort`]; both leave it empty.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    pub(crate) xid: Option<Xid>,
+    command: u32,
+    started: i64,
+    pub(crate) created: Vec<RelFileNumber>,
+    pub(crate) dropped: Vec<RelFileNumber>,
+    pub(crate) invalidations: Vec<Oid>,
+}
+
+impl Transaction {
+    /// A transaction that begins now.
+    pub(crate) fn begin() -> Self {
+        let started = sys::clock::wall_micros_since_2000();
+        proc::me().xact_start.store(started, Ordering::Relaxed);
+        Transaction { started, ..Transaction::default() }
+    }
+
+    /// Its id, if it has written.
+    pub fn xid(&self) -> Option<Xid> {
+        self.xid
+    }
+
+    /// The number of its current command, from 0: a command sees what earlier ones did.
+    pub fn command(&self) -> u32 {
+        self.command
+    }
+
+    /// Begins the next command.
+    pub fn next_command(&mut self) -> Result<()> {
+        self.command = self.command.checked_add(1).ok_or(Error::TooManyCommands)?;
+        Ok(())
+    }
+
+    /// When it began, in microseconds since 2000: what `now()` returns throughout.
+    pub fn started(&self) -> i64 {
+        self.started
+    }
+
+    /// Notes a relation file that goes away if the transaction aborts. To be called before the
+    /// file is made.
+    pub fn will_create(&mut self, file: RelFileNumber) {
+        let slot = proc::me();
+        if let Some(place) = slot.created_files.get(self.created.len()) {
+            place.store(file.0, Ordering::Relaxed);
+        }
+        self.created.push(file);
+        slot.created_file_count.store(self.created.len() as u32, Ordering::Release);
+    }
+
+    /// Notes a relation file that goes away if the transaction commits.
+    pub fn will_drop(&mut self, file: RelFileNumber) {
+        self.dropped.push(file);
+    }
+
+    /// Notes that the transaction changed the system tables' entries about a relation: once it is
+    /// visible, caches of it are out of date.
+    pub fn invalidate(&mut self, relation: Oid) {
+        if !self.invalidations.contains(&relation) {
+            self.invalidations.push(relation);
+        }
+    }
+
+    /// Forgets everything: the transaction is over.
+    pub(crate) fn finish(&mut self) {
+        let slot = proc::me();
+        slot.created_file_count.store(0, Ordering::Release);
+        slot.created_files.iter().take(self.created.len()).for_each(|place| {
+            place.store(0, Ordering::Relaxed);
+        });
+        slot.xact_start.store(0, Ordering::Relaxed);
+        *self = Transaction::default();
+    }
+}
