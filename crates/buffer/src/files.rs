@@ -6,8 +6,9 @@
 //! base/16384_fsm    its free space map
 //! ```
 //!
-//! A file's length decides how many blocks it has; it grows by blocks of zeros that are really
-//! allocated, so a full disk shows when a file grows and not when a page is written. Each process
+//! A file's length decides how many blocks it has; it grows by blocks of zeros that are written, so
+//! that a full disk shows when a file grows and not when a page is written (unless the file system
+//! compresses or copies on write). Each process
 //! has descriptors of its own; numbers are never reused, so a descriptor can be stale but never
 //! wrong.
 
@@ -167,8 +168,7 @@ impl RelationFiles {
             let in_segment = (BLOCKS_PER_SEGMENT - at % BLOCKS_PER_SEGMENT).min(first + count - at);
             let fresh = at.is_multiple_of(BLOCKS_PER_SEGMENT);
             let file = self.file(SegmentId::of(tag), fresh || fork != Fork::Main)?;
-            let zeros = vec![0; in_segment as usize * PAGE_SIZE];
-            file.write_all_at(&zeros, offset(at))?;
+            write_zeros(&file, offset(at), in_segment)?;
             if fresh && at > 0 {
                 self.sync_directory()?;
             }
@@ -196,6 +196,12 @@ impl RelationFiles {
         for fork in Fork::ALL {
             for segment in 0.. {
                 let id = SegmentId { rel, fork, segment };
+                match self.file(id, false) {
+                    // Other processes may hold it open: the space goes back all the same.
+                    Ok(file) => file.truncate(0)?,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                    Err(error) => return Err(error),
+                }
                 self.open.borrow_mut().remove(&id);
                 match fs::remove(&self.path(id)) {
                     Ok(()) => {}
@@ -247,6 +253,19 @@ impl RelationFiles {
         }
         self.sync_directory()
     }
+}
+
+/// Writes blocks of zeros, a megabyte at a time.
+fn write_zeros(file: &File, mut at: u64, blocks: u32) -> io::Result<()> {
+    let mut left = blocks as usize * PAGE_SIZE;
+    let zeros = vec![0; left.min(1 << 20)];
+    while left > 0 {
+        let now = left.min(zeros.len());
+        file.write_all_at(&zeros[..now], at)?;
+        at += now as u64;
+        left -= now;
+    }
+    Ok(())
 }
 
 fn offset(block: BlockNo) -> u64 {

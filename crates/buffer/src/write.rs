@@ -187,8 +187,9 @@ impl BufferPool {
         let descriptor = &self.descriptors[id];
         loop {
             let state = descriptor.load();
-            let dirty = if state & JUST_DIRTIED == 0 { DIRTY } else { 0 };
-            if descriptor.swap(state, state & !(dirty | CHECKPOINT)) {
+            // What was changed since the copy is still due, for the checkpoint too.
+            let done = if state & JUST_DIRTIED == 0 { DIRTY | CHECKPOINT } else { 0 };
+            if descriptor.swap(state, state & !done) {
                 return;
             }
         }
@@ -206,4 +207,74 @@ impl BufferPool {
 
 fn kind() -> ProcKind {
     shmem::proc::me().kind()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use shmem::{Layout, ProcArray, Segment};
+    use types::{RelFileNumber, SystemId, TimelineId, Xid};
+    use wal::{Wal, WalOptions, WalRegions, WalStart, position};
+
+    use super::*;
+    use crate::{BlockFlags, BufferRegions, Change, Touched};
+
+    const REL: RelFileNumber = RelFileNumber(9);
+
+    fn pool(dir: &std::path::Path) -> (Segment, BufferPool) {
+        for name in ["pg_wal", "base"] {
+            std::fs::create_dir(dir.join(name)).expect("directory");
+        }
+        let (timeline, first) = (TimelineId(1), position::FIRST_SEGMENT);
+        wal::segments::create_segment(&dir.join("pg_wal"), timeline, first).expect("segment");
+        let mut layout = Layout::new();
+        let log = WalRegions::reserve(&mut layout, 8);
+        let buffers = BufferRegions::reserve(&mut layout, 16);
+        let slots = ProcArray::reserve(&mut layout, 2);
+        let segment = Segment::create(layout, dir).expect("segment");
+        let procs = ProcArray::new(&segment, slots);
+        let wal = Wal::new(&segment, log, procs.slots(), dir, WalOptions::default());
+        let start = position::segment_start(first);
+        wal.start_at(WalStart {
+            system: SystemId(1),
+            timeline,
+            end: start,
+            redo: start,
+            prepared: first,
+        });
+        let pool = BufferPool::new(&segment, buffers, dir, Rc::new(wal));
+        pool.files().create(REL, Fork::Main).expect("file");
+        (segment, pool)
+    }
+
+    fn change(pool: &BufferPool, pin: &Pin<'_>) {
+        let change = Change { rmgr: wal::Rmgr::Heap, kind: 0, xid: Xid::INVALID, data: &[] };
+        let flags = BlockFlags { will_init: true, ..BlockFlags::default() };
+        let mut page = pin.exclusive();
+        let touched = &mut [Touched { page: &mut page, flags, data: &[] }];
+        pool.change(&change, touched, |pages| pages.page(0).init_raw()).expect("change");
+    }
+
+    /// The bgwriter has copied a page and is about to write it. The page is changed again, the
+    /// redo position moves behind that change, and the checkpoint notes the page as due. When the
+    /// bgwriter is done, its write holds the older content: the checkpoint must still write the
+    /// page, or a crash after it would lose the change.
+    #[test]
+    fn a_page_changed_during_its_write_is_still_due_for_the_checkpoint() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let (_segment, pool) = pool(dir.path());
+        let pin = pool.extend(REL, Fork::Main).expect("page");
+        change(&pool, &pin);
+        assert!(pool.begin_io(pin.id()));
+        pool.descriptors[pin.id()].clear(JUST_DIRTIED);
+        change(&pool, &pin);
+        pool.wal().move_redo();
+        let due = pool.begin_checkpoint();
+        pool.call_clean(pin.id());
+        pool.end_io(pin.id(), 0);
+        assert_eq!(due.len(), 1);
+        assert!(pool.write_for_checkpoint(due[0]).expect("write"), "written by the checkpoint");
+        assert!(!pool.infos().any(|info| info.dirty));
+    }
 }

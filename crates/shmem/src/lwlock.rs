@@ -6,11 +6,11 @@
 //! ```text
 //!  intent := lock        noted in the slot
 //!  take it (perhaps sleep)
-//!  held[n] := lock; n += 1; intent := 0
+//!  held += lock; n += 1; intent := 0
 //!    ...
 //!  intent := lock
 //!  let go of it, wake the sleepers
-//!  remove it from held; intent := 0
+//!  held -= lock; n -= 1; intent := 0
 //! ```
 //!
 //! A process that dies at any point of this leaves in its slot what it may have held. A guard is

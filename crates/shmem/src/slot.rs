@@ -7,7 +7,7 @@
 //!   been taken after it, and only then is the intent cleared. So when the process dies at any
 //!   point, whatever it may hold is in its slot, once or twice but never not at all.
 //! - The arrays are bounded; what does not fit is counted all the same, so a count beyond the
-//!   length of its array says that the slot does not tell everything.
+//!   entries there are says that the slot does not tell everything.
 
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -94,7 +94,7 @@ pub struct ProcSlot {
     /// The heavyweight lock that it waits for: tag (two words) and mode.
     pub waiting_lock: [AtomicU64; 3],
 
-    /// LWLocks held: see [`ProcSlot::held_lwlocks`].
+    /// LWLocks held, 0 for a free entry: see [`ProcSlot::held_lwlocks`].
     pub lwlocks: [AtomicU64; LWLOCK_SLOTS],
     /// How many LWLocks it holds.
     pub lwlock_count: AtomicU32,
@@ -211,10 +211,9 @@ impl ProcSlot {
         self.application.get()
     }
 
-    /// The LWLocks that it holds, as far as they are noted.
+    /// The LWLocks that it holds, as far as they are noted, in no order.
     pub fn held_lwlocks(&self) -> impl Iterator<Item = HeldLock> + '_ {
-        let count = self.lwlock_count.load(Ordering::Acquire) as usize;
-        self.lwlocks.iter().take(count).filter_map(|entry| decode(entry.load(Ordering::Relaxed)))
+        self.lwlocks.iter().filter_map(|entry| decode(entry.load(Ordering::Acquire)))
     }
 
     /// The LWLock that it is about to take or to release.

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+use types::{Diagnostic, Severity, SqlState};
 
 /// Why the lock could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,19 @@ pub enum Error {
         /// What the system said.
         reason: std::io::Error,
     },
+}
+
+impl Diagnostic for Error {
+    fn severity(&self) -> Severity {
+        Severity::Fatal
+    }
+
+    fn sqlstate(&self) -> SqlState {
+        match self {
+            Error::Held(_) => SqlState::OBJECT_IN_USE,
+            Error::Failed { .. } => SqlState::IO_ERROR,
+        }
+    }
 }
 
 /// The lock, held until the process ends: dropping this does not release it.

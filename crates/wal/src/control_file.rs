@@ -25,7 +25,7 @@ use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::checkpoint::{Checkpoint, CheckpointBytes};
-use crate::error::Error;
+use crate::error::{Error, panic_exit};
 use crate::position::SEGMENT_SIZE;
 
 /// Where the control file stands in the data directory.
@@ -142,14 +142,20 @@ impl ControlFile {
         Ok(fs::write_durable(&data_dir.join(CONTROL_FILE), &bytes)?)
     }
 
-    /// Raises the sequence, writes the slot that holds the older copy, and syncs it.
+    /// Raises the sequence, writes the slot that holds the older copy, and syncs it. A failed sync
+    /// ends the process.
     pub fn update(&mut self, data_dir: &Path) -> Result<(), Error> {
         self.sequence += 1;
         let mut bytes = vec![0; SLOT];
         self.encode_into(&mut bytes);
         let file = File::open(&data_dir.join(CONTROL_FILE), OpenHow::READ_WRITE)?;
         file.write_all_at(&bytes, (self.slot() * SLOT) as u64)?;
-        Ok(file.sync_all()?)
+        // After a failed sync nobody knows which slot is durable; a second try could write over
+        // the only good one.
+        if let Err(error) = file.sync_all() {
+            panic_exit("could not sync the control file", &error);
+        }
+        Ok(())
     }
 
     fn slot(&self) -> usize {

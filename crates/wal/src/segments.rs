@@ -22,7 +22,10 @@ use crate::position::{self, SEGMENT_SIZE};
 /// Segments that stand ready ahead of need.
 const AHEAD: u64 = 1;
 /// What each process may insert between asking for room and asking again.
-const ROOM_PER_PROCESS: u64 = 64 << 10;
+///
+/// A record with images of all its blocks is at most 32 pages and their data; the largest that is
+/// inserted today has 2 blocks.
+const ROOM_PER_PROCESS: u64 = 128 << 10;
 /// What a segment is called until it is complete.
 const TEMP_PREFIX: &str = "xlogtemp.";
 
@@ -56,7 +59,12 @@ impl Wal {
     pub(crate) fn prepare_ahead(&self) -> Result<(), Error> {
         match self.prepare_upto(self.needed_segment() + AHEAD) {
             // A full disk is the inserters' error, each in its own statement.
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+                ) =>
+            {
                 tracing::warn!("could not make a log segment ahead: {error}");
                 Ok(())
             }

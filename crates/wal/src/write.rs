@@ -206,7 +206,8 @@ impl Wal {
         }
         if let Some(guard) = self.ctl.write_lock.try_exclusive(Rank::WalWrite) {
             self.write_locked(&guard, done);
-            if done.0 - self.flush_lsn().0 >= self.options.get().writer_flush_after {
+            // Somebody may have written and flushed past `done` before the lock was ours.
+            if done.0.saturating_sub(self.flush_lsn().0) >= self.options.get().writer_flush_after {
                 self.sync_locked(&guard);
             }
         }

@@ -3,11 +3,11 @@
 //! The slot is written by its owner alone. The stores are `Release`, so whoever reads the slot of a
 //! dead process sees them in the order in which they were made.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{LwLock, Mode, Rank};
 use crate::proc::me;
-use crate::slot::{HeldLock, LWLOCK_SLOTS, encode};
+use crate::slot::{HeldLock, encode};
 
 /// Notes that the lock is about to be taken, which may mean waiting: its rank must be above all
 /// that are held. Returns its entry.
@@ -30,7 +30,7 @@ pub(super) fn intend_try(lock: &'static LwLock, rank: Rank, mode: Mode) -> u64 {
 pub(super) fn taken(entry: u64) {
     let slot = me();
     let count = slot.lwlock_count.load(Ordering::Relaxed);
-    if let Some(place) = slot.lwlocks.get(count as usize) {
+    if let Some(place) = find(&slot.lwlocks, count as usize, 0) {
         place.store(entry, Ordering::Release);
     }
     slot.lwlock_count.store(count + 1, Ordering::Release);
@@ -55,17 +55,18 @@ pub(super) fn releasing(entry: u64) {
 /// Notes that it has been let go. Locks may be let go in any order.
 pub(super) fn released(entry: u64) {
     let slot = me();
-    let count = slot.lwlock_count.load(Ordering::Relaxed) as usize;
-    let noted = count.min(LWLOCK_SLOTS);
-    let entries = &slot.lwlocks[..noted];
-    if let Some(at) = entries.iter().rposition(|held| held.load(Ordering::Relaxed) == entry) {
-        for index in at..noted - 1 {
-            entries[index].store(entries[index + 1].load(Ordering::Relaxed), Ordering::Release);
-        }
-        entries[noted - 1].store(0, Ordering::Release);
+    let count = slot.lwlock_count.load(Ordering::Relaxed).saturating_sub(1);
+    if let Some(place) = find(&slot.lwlocks, count as usize, entry) {
+        place.store(0, Ordering::Release);
     }
-    slot.lwlock_count.store(count.saturating_sub(1) as u32, Ordering::Release);
+    slot.lwlock_count.store(count, Ordering::Release);
     slot.lwlock_intent.store(0, Ordering::Release);
+}
+
+/// A place with this content; most often it is the one guessed.
+fn find(places: &[AtomicU64], guess: usize, content: u64) -> Option<&AtomicU64> {
+    let is = |place: &&AtomicU64| place.load(Ordering::Relaxed) == content;
+    places.get(guess).filter(is).or_else(|| places.iter().find(is))
 }
 
 fn assert_order(lock: &'static LwLock, rank: Rank) {

@@ -236,11 +236,20 @@ fn guards_may_be_dropped_in_any_order() {
 #[test]
 fn more_locks_than_a_slot_has_room_for_are_counted() {
     let locks: Vec<_> = (0..40).map(|_| private()).collect();
-    let guards: Vec<_> = locks.iter().map(|lock| lock.shared(Rank::BufferContent)).collect();
+    let mut guards: Vec<_> = locks.iter().map(|lock| lock.shared(Rank::BufferContent)).collect();
     let me = proc::me();
-    assert_eq!(me.lwlock_count.load(Ordering::Relaxed), 40);
-    assert_eq!(me.held_lwlocks().count(), crate::LWLOCK_SLOTS);
+    let counts = || (me.lwlock_count.load(Ordering::Relaxed) as usize, me.held_lwlocks().count());
+    assert_eq!(counts(), (40, crate::LWLOCK_SLOTS));
+    // One that was noted goes; there are still some that are not, and the count tells.
+    drop(guards.remove(3));
+    assert_eq!(counts(), (39, 31));
+    guards.truncate(32);
+    assert_eq!(counts(), (32, 31));
+    // The next one finds the place.
+    guards.push(locks[3].shared(Rank::BufferContent));
+    assert_eq!(counts(), (33, 32));
     drop(guards);
+    assert_eq!(counts(), (0, 0));
     assert!(me.holds_nothing() && locks.iter().all(|lock| !lock.is_held()));
 }
 

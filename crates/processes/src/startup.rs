@@ -1,0 +1,91 @@
+//! Startup: brings the database to a state in which sessions can begin, then exits.
+//!
+//! 1. The log is replayed from the last checkpoint (`recovery`).
+//! 2. A checkpoint, so that the next recovery need not do that again. After a clean shutdown there
+//!    is nothing to write, and it only says in the control file that the server runs.
+//! 3. Relation files that no table owns are removed: their creators did not commit, or the removal
+//!    was interrupted. Not before the checkpoint: until then, the next redo could miss them.
+//!
+//! | signal | what it means here |
+//! |---|---|
+//! | QUIT | end at once; the next startup begins again |
+//! | TERM, INT, HUP | nothing; the postmaster sends QUIT to interrupt it |
+//!
+//! It may die at any point: the next one begins again. If it exits with an error, the database
+//! cannot be started, and the postmaster ends with it.
+
+use std::time::{Duration, Instant};
+
+use recovery::{Recovered, Recovery};
+use types::{Diagnostic, Lsn};
+
+use crate::checkpoint::{self, Hurry};
+use crate::error::Error;
+use crate::requests::Flags;
+use crate::server::Server;
+
+/// How often the log tells how far redo is.
+const REPORT_EVERY: Duration = Duration::from_secs(10);
+
+/// Recovers; answers the exit code.
+pub fn main(server: &Server) -> i32 {
+    match start(server) {
+        Ok(()) => 0,
+        Err(error) => {
+            tracing::error!("could not start the database: {error}");
+            if let Some(hint) = error.hint() {
+                tracing::error!("hint: {hint}");
+            }
+            1
+        }
+    }
+}
+
+fn start(server: &Server) -> Result<(), Error> {
+    let recovered = recover(server)?;
+    if recovered.was_crash {
+        sys::process::set_title("mamont: startup writing a checkpoint");
+        checkpoint_after(server)?;
+    } else {
+        checkpoint::skip_after_clean_shutdown(server, recovered.end)?;
+    }
+    sys::process::set_title("mamont: startup removing orphaned files");
+    remove_orphans(server)
+}
+
+fn checkpoint_after(server: &Server) -> Result<(), Error> {
+    let made = checkpoint::create(server, Flags::END_OF_RECOVERY, 0, &mut Hurry)?;
+    if let Some(outcome) = made {
+        tracing::info!(
+            "checkpoint at the end of recovery: wrote {} buffers in {:.3} s",
+            outcome.written,
+            outcome.total.as_secs_f64()
+        );
+    }
+    Ok(())
+}
+
+fn recover(server: &Server) -> Result<Recovered, Error> {
+    let context = Recovery {
+        data_dir: server.data_dir(),
+        wal: server.wal(),
+        pool: server.pool(),
+        txn: server.txn(),
+    };
+    let begun = Instant::now();
+    let mut reported = begun;
+    let recovered = recovery::run(&context, &mut |lsn: Lsn| {
+        sys::process::set_title(&format!("mamont: startup recovering {lsn}"));
+        if reported.elapsed() >= REPORT_EVERY {
+            reported = Instant::now();
+            tracing::info!("redo in progress at {lsn}, {:.0} s", begun.elapsed().as_secs_f64());
+        }
+    })?;
+    Ok(recovered)
+}
+
+fn remove_orphans(server: &Server) -> Result<(), Error> {
+    let owned = server.catalog().all_relfiles()?;
+    access::storage::remove_orphans(server.pool(), &owned)?;
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! From what the parser read to what runs: names become places, operators functions, every node
+//! gets its type.
+//!
+//! | file | |
+//! |---|---|
+//! | `scope` | the columns that names can mean |
+//! | `expression`, `special`, `calls` | expressions: operators; CASE and the like; functions and aggregates |
+//! | `resolve` | which function or operator of a name is meant |
+//! | `coerce` | casts |
+//! | `types`, `names` | names of types, identifiers |
+//! | `select`, `order`, `group` | queries |
+//! | `modify` | INSERT, UPDATE, DELETE |
+//! | `define` | CREATE TABLE, DROP TABLE, TRUNCATE |
+//!
+//! Invariants:
+//! - Every field of every node that sqlparser hands over is looked at; a clause that is not
+//!   supported is an error that names it. Nodes are taken apart without `..`.
+//! - Binding computes nothing that depends on more than constants, but for literals of date and
+//!   time (`'now'`), whose use of the clock the session notices.
+//! - Binding has no side effects; tables come in from outside.
+
+mod calls;
+pub(crate) mod coerce;
+mod define;
+mod expression;
+mod group;
+mod literal;
+mod modify;
+pub(crate) mod names;
+mod order;
+pub(crate) mod resolve;
+pub(crate) mod scope;
+mod select;
+mod special;
+pub(crate) mod types;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use ::types::{ColumnType, SqlState};
+use sqlparser::tokenizer::Span;
+use txn::LockMode;
+
+use crate::error::{Error, Result};
+use crate::expr::aggregate::AggregateCall;
+use crate::expr::eval::EvalContext;
+use crate::expr::{Expr, MAX_DEPTH, Node};
+use crate::functions::Environment;
+use crate::parse::{Source, too_complex};
+pub(crate) use coerce::Context;
+pub(crate) use define::{bind_create, bind_drop, bind_truncate};
+pub(crate) use group::group_names;
+pub(crate) use modify::{
+    bind_delete, bind_insert, bind_update, copy_columns, default_of, open_for_change,
+};
+pub(crate) use names::TableName;
+pub(crate) use scope::Scope;
+pub(crate) use select::{Unknowns, bind_query};
+
+/// The types of a statement's parameters: given with PREPARE, or found while it is bound.
+#[derive(Default, Debug)]
+pub(crate) struct Parameters {
+    /// Whether there can be parameters at all.
+    pub allowed: bool,
+    /// The types by number, as far as they are known.
+    pub types: RefCell<Vec<Option<ColumnType>>>,
+}
+
+/// PostgreSQL's limit.
+const MAX_PARAMETERS: usize = 65_535;
+
+/// Whether aggregates may be called, and those that were.
+pub(crate) enum Aggregates {
+    /// Not in this clause.
+    Forbidden(&'static str),
+    /// Not inside of another.
+    Nested,
+    /// They may.
+    Allowed,
+}
+
+/// Binds the expressions of one query level.
+pub(crate) struct Binder<'a> {
+    pub(crate) env: &'a dyn Environment,
+    pub(crate) source: &'a Source,
+    pub(crate) params: &'a Parameters,
+    /// The columns that names can mean.
+    pub(crate) scope: Scope,
+    /// The aggregates of the query so far.
+    pub(crate) aggregates: Vec<AggregateCall>,
+    /// Whether the expression being bound may have any.
+    pub(crate) aggregates_here: Aggregates,
+    depth: usize,
+}
+
+impl<'a> Binder<'a> {
+    /// A binder for expressions over the columns of `scope`.
+    pub(crate) fn new(
+        env: &'a dyn Environment,
+        source: &'a Source,
+        params: &'a Parameters,
+        scope: Scope,
+    ) -> Binder<'a> {
+        Binder {
+            env,
+            source,
+            params,
+            scope,
+            aggregates: Vec::new(),
+            aggregates_here: Aggregates::Forbidden("this expression"),
+            depth: 0,
+        }
+    }
+
+    /// Evaluates what is constant.
+    pub(crate) fn evaluator(&self) -> EvalContext<'_> {
+        EvalContext::new(self.env, &[])
+    }
+
+    /// The place of a node in the request.
+    pub(crate) fn place(&self, span: Span) -> u32 {
+        self.source.place(span.start)
+    }
+
+    /// The place as an error wants it.
+    pub(crate) fn position(&self, span: Span) -> Option<usize> {
+        self.source.position(span.start)
+    }
+
+    /// One level deeper, unless that is too deep.
+    fn descend<T>(&mut self, bind: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.depth >= MAX_DEPTH {
+            return Err(too_complex());
+        }
+        self.depth += 1;
+        let result = bind(self);
+        self.depth -= 1;
+        result
+    }
+
+    /// A parameter, `$1` and so on.
+    fn parameter(&self, name: &str, at: u32) -> Result<Expr> {
+        let missing = || {
+            Error::new(SqlState::UNDEFINED_PARAMETER, format!("there is no parameter {name}"))
+                .at((at != 0).then_some(at as usize))
+        };
+        let number: usize =
+            name.strip_prefix('$').and_then(|digits| digits.parse().ok()).ok_or_else(missing)?;
+        if !self.params.allowed || !(1..=MAX_PARAMETERS).contains(&number) {
+            return Err(missing());
+        }
+        let mut types = self.params.types.borrow_mut();
+        if types.len() < number {
+            types.resize(number, None);
+        }
+        let ty = types[number - 1].unwrap_or(ColumnType::Unknown);
+        Ok(Expr::new(Node::Param(number - 1), ty).at(at))
+    }
+
+    /// Notes the type that a parameter turned out to have.
+    fn set_param_type(&self, index: usize, ty: ColumnType) -> Result<()> {
+        let mut types = self.params.types.borrow_mut();
+        match types.get_mut(index) {
+            Some(slot @ None) => {
+                *slot = Some(ty);
+                Ok(())
+            }
+            Some(Some(known)) if *known == ty => Ok(()),
+            _ => Err(Error::new(
+                SqlState::AMBIGUOUS_PARAMETER,
+                format!("inconsistent types deduced for parameter ${}", index + 1),
+            )),
+        }
+    }
+}
+
+/// What binding needs besides the statement.
+#[derive(Clone, Copy)]
+pub(crate) struct BindContext<'a> {
+    /// The session.
+    pub env: &'a dyn Environment,
+    /// The text of the request.
+    pub source: &'a Source,
+    /// The parameters.
+    pub params: &'a Parameters,
+    /// Finds tables.
+    pub tables: &'a dyn Tables,
+}
+
+/// Where the binder gets its tables from.
+pub(crate) trait Tables {
+    /// The table of that name, locked until the end of the transaction; `42P01` if there is none.
+    fn table(&self, name: &TableName, mode: LockMode) -> Result<Rc<catalog::TableDef>>;
+}
+
+impl<'a> BindContext<'a> {
+    /// A binder for expressions over the columns of `scope`.
+    pub(crate) fn binder(&self, scope: Scope) -> Binder<'a> {
+        Binder::new(self.env, self.source, self.params, scope)
+    }
+}

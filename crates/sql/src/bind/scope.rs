@@ -1,0 +1,156 @@
+//! The columns that names can mean: those of the one table of a query.
+//!
+//! Behind the table's own columns the row has its system columns, `ctid`, `xmin`, `xmax` and
+//! `tableoid`; they are filled in only if a statement names one.
+
+use sqlparser::ast::Ident;
+use types::{ColumnType, SqlState};
+
+use super::Binder;
+use super::names::fold;
+use crate::error::{Error, Result};
+use crate::expr::{Expr, Node};
+
+/// A column that can be named.
+#[derive(Clone, Debug)]
+pub(crate) struct ScopeColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: ColumnType,
+}
+
+/// The columns of a query's table.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scope {
+    /// The table's schema and name, or its alias alone.
+    pub schema: Option<String>,
+    /// The name by which the table is known.
+    pub table: Option<String>,
+    /// The columns in order.
+    pub columns: Vec<ScopeColumn>,
+    /// Whether the rows have system columns.
+    pub has_system: bool,
+    /// Whether one was named.
+    pub uses_system: bool,
+    /// Which columns are used: the others need not be decoded.
+    pub wanted: Vec<bool>,
+}
+
+/// The system columns, in the order in which they stand behind a row.
+pub(crate) const SYSTEM_COLUMNS: [(&str, ColumnType); 4] = [
+    ("ctid", ColumnType::Text),
+    ("xmin", ColumnType::Int8),
+    ("xmax", ColumnType::Int8),
+    ("tableoid", ColumnType::Oid),
+];
+
+impl Scope {
+    /// The columns of a table known by that name.
+    pub(crate) fn of_table(table: &catalog::TableDef, alias: Option<String>) -> Scope {
+        let columns = table
+            .columns
+            .iter()
+            .map(|column| ScopeColumn { name: column.name.clone(), ty: column.ty });
+        Scope {
+            schema: alias.is_none().then(|| table.schema.clone()),
+            table: Some(alias.unwrap_or_else(|| table.name.clone())),
+            columns: columns.collect(),
+            has_system: table.kind != catalog::TableKind::View,
+            uses_system: false,
+            wanted: vec![false; table.columns.len()],
+        }
+    }
+
+    /// The names of the columns, for EXPLAIN.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let own = self.columns.iter().map(|column| column.name.clone());
+        own.chain(SYSTEM_COLUMNS.iter().map(|(name, _)| (*name).to_owned())).collect()
+    }
+
+    fn index_of(&self, name: &str) -> Option<(usize, ColumnType)> {
+        let own = self.columns.iter().position(|column| column.name == name);
+        if let Some(index) = own {
+            return Some((index, self.columns[index].ty));
+        }
+        let system = SYSTEM_COLUMNS.iter().position(|(system, _)| *system == name);
+        system
+            .filter(|_| self.has_system)
+            .map(|place| (self.columns.len() + place, SYSTEM_COLUMNS[place].1))
+    }
+}
+
+impl Binder<'_> {
+    /// The column of that name, if there is one.
+    pub(super) fn find_column(&mut self, name: &str) -> Option<Expr> {
+        let (index, ty) = self.scope.index_of(name)?;
+        Some(self.column(index, ty))
+    }
+
+    /// The column at that place.
+    pub(super) fn column(&mut self, index: usize, ty: ColumnType) -> Expr {
+        match self.scope.wanted.get_mut(index) {
+            Some(wanted) => *wanted = true,
+            None => self.scope.uses_system = true,
+        }
+        Expr::new(Node::Column(index), ty)
+    }
+
+    /// A name without a table.
+    pub(super) fn bind_identifier(&mut self, ident: &Ident) -> Result<Expr> {
+        let name = fold(ident);
+        let at = self.place(ident.span);
+        if let Some(column) = self.find_column(&name) {
+            return Ok(column.at(at));
+        }
+        if ident.quote_style.is_none()
+            && crate::functions::WITHOUT_PARENTHESES.contains(&name.as_str())
+        {
+            return self.call_named(&name, Vec::new(), at);
+        }
+        if self.scope.table.as_deref() == Some(name.as_str()) {
+            return Err(
+                Error::unsupported("a reference to a whole row").at(self.position(ident.span))
+            );
+        }
+        Err(undefined_column(&name, None).at(self.position(ident.span)))
+    }
+
+    /// A name with a table, and perhaps a schema.
+    pub(super) fn bind_qualified(&mut self, idents: &[Ident]) -> Result<Expr> {
+        let position = idents.first().and_then(|first| self.position(first.span));
+        let parts: Vec<String> = idents.iter().map(fold).collect();
+        let (schema, table, column) = match parts.as_slice() {
+            [table, column] => (None, table, column),
+            [schema, table, column] => (Some(schema), table, column),
+            _ => return Err(Error::unsupported("a name of so many parts").at(position)),
+        };
+        self.check_table(schema.map(String::as_str), table).map_err(|e| e.at(position))?;
+        match self.find_column(column) {
+            Some(found) => Ok(found.at(idents.first().map_or(0, |first| self.place(first.span)))),
+            None => Err(undefined_column(column, Some(table)).at(position)),
+        }
+    }
+
+    /// Refuses a table that the query does not have.
+    pub(super) fn check_table(&self, schema: Option<&str>, table: &str) -> Result<()> {
+        let same_table = self.scope.table.as_deref() == Some(table);
+        let same_schema = schema.is_none() || self.scope.schema.as_deref() == schema;
+        if same_table && same_schema {
+            return Ok(());
+        }
+        Err(Error::new(
+            SqlState::UNDEFINED_TABLE,
+            format!("missing FROM-clause entry for table \"{table}\""),
+        ))
+    }
+}
+
+/// `42703`
+pub(crate) fn undefined_column(column: &str, table: Option<&str>) -> Error {
+    let message = match table {
+        Some(table) => format!("column {table}.{column} does not exist"),
+        None => format!("column \"{column}\" does not exist"),
+    };
+    Error::new(SqlState::UNDEFINED_COLUMN, message)
+}

@@ -1,0 +1,569 @@
+//! Queries: SELECT over one table or none, VALUES, TABLE.
+
+use sqlparser::ast::{
+    self, Distinct as AstDistinct, Expr as AstExpr, GroupByExpr, ObjectName, Query as AstQuery,
+    Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Spanned,
+    TableAlias, TableFactor, TableFunctionArgs, TableWithJoins, Values, WildcardAdditionalOptions,
+};
+use txn::LockMode;
+use types::{ColumnType, Datum, SqlState};
+
+use super::names::{fold, object_name};
+use super::order::Clauses;
+use super::scope::ScopeColumn;
+use super::{Aggregates, BindContext, Binder, Context, Scope, TableName};
+use crate::error::{Error, Result};
+use crate::expr::{Expr, Node};
+use crate::output::OutputColumn;
+use crate::planned::{Distinct, Query, RowSource, TableSource};
+use crate::values::names::base;
+
+/// Whether literals without a type become text in a query's result.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unknowns {
+    /// They become text.
+    Text,
+    /// They wait for the column that they are inserted into.
+    Keep,
+}
+
+/// A target and its name.
+pub(super) struct Target {
+    pub expr: Expr,
+    pub name: String,
+}
+
+/// A query.
+pub(crate) fn bind_query(
+    context: &BindContext<'_>,
+    query: &AstQuery,
+    unknowns: Unknowns,
+) -> Result<Query> {
+    let AstQuery {
+        with,
+        body,
+        order_by,
+        limit_clause,
+        fetch,
+        locks,
+        for_clause,
+        settings,
+        format_clause,
+        pipe_operators,
+    } = query;
+    if with.is_some() {
+        return Err(Error::unsupported("WITH"));
+    }
+    if !locks.is_empty() {
+        return Err(Error::unsupported("FOR UPDATE and FOR SHARE"));
+    }
+    if for_clause.is_some()
+        || settings.is_some()
+        || format_clause.is_some()
+        || !pipe_operators.is_empty()
+    {
+        return Err(Error::unsupported("a clause behind the query"));
+    }
+    let clauses = Clauses {
+        order_by: order_by.as_ref(),
+        limit: limit_clause.as_ref(),
+        fetch: fetch.as_ref(),
+    };
+    match body.as_ref() {
+        SetExpr::Select(select) => bind_select(context, select, clauses, unknowns),
+        SetExpr::Values(values) => bind_values(context, values, clauses, unknowns),
+        SetExpr::Query(inner) if clauses.is_empty() => bind_query(context, inner, unknowns),
+        SetExpr::Query(_) => Err(Error::unsupported("a query in parentheses with more behind it")),
+        SetExpr::SetOperation { left: _, op, set_quantifier: _, right: _ } => {
+            Err(Error::unsupported(op))
+        }
+        SetExpr::Table(table) => {
+            let ast::Table { table_name, schema_name } = table.as_ref();
+            let Some(name) = table_name else { return Err(Error::syntax("TABLE without a name")) };
+            let parts = schema_name.iter().chain([name]).map(|part| part.to_ascii_lowercase());
+            let name = TableName::from_parts(parts.collect(), 0)?;
+            bind_whole_table(context, name, clauses)
+        }
+        SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+            Err(Error::unsupported("a data-modifying statement in a query"))
+        }
+    }
+}
+
+fn bind_whole_table(
+    context: &BindContext<'_>,
+    name: TableName,
+    clauses: Clauses<'_>,
+) -> Result<Query> {
+    let (source, scope) = open_table(context, &name, None)?;
+    let mut binder = context.binder(scope);
+    let targets = binder.all_columns();
+    finish(binder, source, targets, Parts::default(), clauses)
+}
+
+/// The parts of a SELECT between the targets and ORDER BY.
+#[derive(Default)]
+pub(super) struct Parts<'a> {
+    filter: Option<&'a AstExpr>,
+    group_by: &'a [AstExpr],
+    having: Option<&'a AstExpr>,
+    distinct: Option<&'a AstDistinct>,
+}
+
+fn bind_select(
+    context: &BindContext<'_>,
+    select: &Select,
+    clauses: Clauses<'_>,
+    unknowns: Unknowns,
+) -> Result<Query> {
+    let (parts, projection, from) = take_apart(select)?;
+    let (source, scope) = bind_from(context, from)?;
+    let mut binder = context.binder(scope);
+    binder.aggregates_here = Aggregates::Allowed;
+    let targets = binder.bind_targets(projection, unknowns)?;
+    finish(binder, source, targets, parts, clauses)
+}
+
+type TakenApart<'a> = (Parts<'a>, &'a [SelectItem], &'a [TableWithJoins]);
+
+/// Looks at every clause of a SELECT.
+fn take_apart(select: &Select) -> Result<TakenApart<'_>> {
+    let Select {
+        select_token: _,
+        optimizer_hints: _,
+        distinct,
+        select_modifiers,
+        top,
+        top_before_distinct: _,
+        projection,
+        exclude,
+        into,
+        from,
+        lateral_views,
+        prewhere,
+        selection,
+        connect_by,
+        group_by,
+        cluster_by,
+        distribute_by,
+        sort_by,
+        having,
+        named_window,
+        qualify,
+        window_before_qualify: _,
+        value_table_mode,
+        flavor,
+    } = select;
+    for (present, construct) in [
+        (into.is_some(), "SELECT INTO"),
+        (!named_window.is_empty(), "WINDOW"),
+        (top.is_some(), "TOP"),
+        (exclude.is_some(), "EXCLUDE"),
+        (qualify.is_some(), "QUALIFY"),
+        (prewhere.is_some(), "PREWHERE"),
+        (!connect_by.is_empty(), "CONNECT BY"),
+        (!lateral_views.is_empty(), "LATERAL VIEW"),
+        (!cluster_by.is_empty(), "CLUSTER BY"),
+        (!distribute_by.is_empty(), "DISTRIBUTE BY"),
+        (!sort_by.is_empty(), "SORT BY"),
+        (select_modifiers.is_some(), "a modifier of SELECT"),
+        (value_table_mode.is_some(), "SELECT AS"),
+        (*flavor != SelectFlavor::Standard, "FROM before SELECT"),
+    ] {
+        if present {
+            return Err(Error::unsupported(construct));
+        }
+    }
+    let group_by = match group_by {
+        GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => exprs.as_slice(),
+        GroupByExpr::Expressions(..) => return Err(Error::unsupported("GROUP BY … WITH")),
+        GroupByExpr::All(_) => return Err(Error::unsupported("GROUP BY ALL")),
+    };
+    let parts = Parts {
+        filter: selection.as_ref(),
+        group_by,
+        having: having.as_ref(),
+        distinct: distinct.as_ref(),
+    };
+    Ok((parts, projection, from))
+}
+
+/// The rest of a query once its targets are known.
+fn finish(
+    mut binder: Binder<'_>,
+    source: RowSource,
+    targets: Vec<Target>,
+    parts: Parts<'_>,
+    clauses: Clauses<'_>,
+) -> Result<Query> {
+    let filter = match parts.filter {
+        Some(filter) => Some(binder.bind_condition(filter, "WHERE")?),
+        None => None,
+    };
+    let columns: Vec<OutputColumn> = targets
+        .iter()
+        .map(|target| OutputColumn { name: target.name.clone(), ty: target.expr.ty })
+        .collect();
+    let mut exprs: Vec<Expr> = targets.into_iter().map(|target| target.expr).collect();
+    let keys = binder.bind_group_by(parts.group_by, &columns, &exprs)?;
+    binder.aggregates_here = Aggregates::Allowed;
+    let having = match parts.having {
+        Some(having) => {
+            let bound = binder.bind(having)?;
+            Some(binder.as_boolean(bound, "HAVING")?)
+        }
+        None => None,
+    };
+    let mut sort = binder.bind_order_by(clauses.order_by, &columns, &mut exprs)?;
+    let distinct = binder.bind_distinct_clause(parts.distinct, &columns, &mut exprs, &mut sort)?;
+    let grouped = !parts.group_by.is_empty();
+    let grouping = binder.finish_grouping(keys, grouped, having, &mut exprs)?;
+    let (limit, offset) = binder.bind_limit(clauses.limit, clauses.fetch)?;
+    let names = binder.scope.names();
+    let source = match source {
+        RowSource::Table(table) => RowSource::Table(TableSource {
+            wanted: binder.scope.wanted,
+            system: binder.scope.uses_system,
+            ..table
+        }),
+        other => other,
+    };
+    Ok(Query {
+        source,
+        names,
+        filter,
+        grouping,
+        targets: exprs,
+        columns,
+        distinct,
+        sort,
+        limit,
+        offset,
+    })
+}
+
+fn bind_values(
+    context: &BindContext<'_>,
+    values: &Values,
+    clauses: Clauses<'_>,
+    unknowns: Unknowns,
+) -> Result<Query> {
+    let Values { explicit_row, value_keyword, rows } = values;
+    if *explicit_row || *value_keyword {
+        return Err(Error::syntax("VALUES takes lists in parentheses"));
+    }
+    let mut binder = context.binder(Scope::default());
+    binder.aggregates_here = Aggregates::Forbidden("VALUES");
+    let mut bound: Vec<Vec<Expr>> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let exprs: Result<Vec<Expr>> = row.content.iter().map(|expr| binder.bind(expr)).collect();
+        let exprs = exprs?;
+        if bound.first().is_some_and(|first| first.len() != exprs.len()) {
+            return Err(Error::syntax("VALUES lists must all be the same length"));
+        }
+        bound.push(exprs);
+    }
+    let width = bound.first().map_or(0, Vec::len);
+    let mut columns = Vec::with_capacity(width);
+    for place in 0..width {
+        let column: Vec<Expr> = bound.iter().map(|row| row[place].clone()).collect();
+        let keep =
+            unknowns == Unknowns::Keep && column.iter().all(|expr| expr.ty == ColumnType::Unknown);
+        let ty = if keep { ColumnType::Unknown } else { binder.common_type(&column, "VALUES")? };
+        if !keep {
+            let coerced = binder.coerce_all(column, ty, "VALUES")?;
+            for (row, expr) in bound.iter_mut().zip(coerced) {
+                row[place] = expr;
+            }
+        }
+        columns.push(ScopeColumn { name: format!("column{}", place + 1), ty });
+    }
+    let mut binder = context.binder(Scope {
+        table: None,
+        wanted: vec![false; columns.len()],
+        columns,
+        ..Scope::default()
+    });
+    let targets = binder.all_columns();
+    finish(binder, RowSource::Values(bound), targets, Parts::default(), clauses)
+}
+
+fn bind_from(context: &BindContext<'_>, from: &[TableWithJoins]) -> Result<(RowSource, Scope)> {
+    let (relation, joins) = match from {
+        [] => return Ok((RowSource::One, Scope::default())),
+        [TableWithJoins { relation, joins }] => (relation, joins),
+        _ => return Err(Error::unsupported("more than one table in FROM")),
+    };
+    if !joins.is_empty() {
+        return Err(Error::unsupported("JOIN"));
+    }
+    match relation {
+        TableFactor::Table {
+            name,
+            alias,
+            args,
+            with_hints,
+            version,
+            with_ordinality,
+            partitions,
+            json_path,
+            sample,
+            index_hints,
+        } => {
+            for (present, construct) in [
+                (!with_hints.is_empty(), "WITH behind a table"),
+                (version.is_some(), "a version of a table"),
+                (*with_ordinality, "WITH ORDINALITY"),
+                (!partitions.is_empty(), "PARTITION"),
+                (json_path.is_some(), "a path behind a table"),
+                (sample.is_some(), "TABLESAMPLE"),
+                (!index_hints.is_empty(), "an index hint"),
+            ] {
+                if present {
+                    return Err(Error::unsupported(construct));
+                }
+            }
+            let alias = alias_of(alias.as_ref())?;
+            match args {
+                Some(args) => bind_series(context, name, args, alias),
+                None => {
+                    let at = context.source.place(name.span().start);
+                    let name = TableName::from_parts(object_name(name)?, at)?;
+                    open_table(context, &name, alias)
+                }
+            }
+        }
+        TableFactor::Derived { .. } => Err(Error::unsupported("a subquery in FROM")),
+        TableFactor::NestedJoin { .. } => Err(Error::unsupported("JOIN")),
+        _ => Err(Error::unsupported("a function in FROM")),
+    }
+}
+
+/// The alias of a table, without names for columns.
+pub(super) fn alias_of(alias: Option<&TableAlias>) -> Result<Option<String>> {
+    let Some(TableAlias { explicit: _, name, columns, at }) = alias else { return Ok(None) };
+    if !columns.is_empty() || at.is_some() {
+        return Err(Error::unsupported("names for columns behind an alias"));
+    }
+    Ok(Some(fold(name)))
+}
+
+fn open_table(
+    context: &BindContext<'_>,
+    name: &TableName,
+    alias: Option<String>,
+) -> Result<(RowSource, Scope)> {
+    let table = context.tables.table(name, LockMode::AccessShare)?;
+    let scope = Scope::of_table(&table, alias.clone());
+    let source = TableSource { table, alias, wanted: Vec::new(), system: false };
+    Ok((RowSource::Table(source), scope))
+}
+
+/// `generate_series(start, stop [, step])` of integers.
+fn bind_series(
+    context: &BindContext<'_>,
+    name: &ObjectName,
+    args: &TableFunctionArgs,
+    alias: Option<String>,
+) -> Result<(RowSource, Scope)> {
+    let TableFunctionArgs { args, settings } = args;
+    let parts = object_name(name)?;
+    let position = context.source.position(name.span().start);
+    if parts != ["generate_series"] || settings.is_some() {
+        let what = format!("the function {} in FROM", parts.join("."));
+        return Err(Error::unsupported(what).at(position));
+    }
+    let mut binder = context.binder(Scope::default());
+    binder.aggregates_here = Aggregates::Forbidden("functions in FROM");
+    let mut bound = Vec::new();
+    for arg in args {
+        match arg {
+            ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr)) => {
+                bound.push(binder.bind(expr)?);
+            }
+            _ => return Err(Error::unsupported("a named argument").at(position)),
+        }
+    }
+    if bound.len() == 2 {
+        bound.push(Expr::constant(Datum::Int4(1), ColumnType::Int4));
+    }
+    let integers = |ty: ColumnType| {
+        matches!(ty, ColumnType::Int2 | ColumnType::Int4 | ColumnType::Int8 | ColumnType::Unknown)
+    };
+    if bound.len() != 3 || !bound.iter().all(|expr| integers(expr.ty)) {
+        return Err(Error::unsupported("generate_series of anything but two or three integers")
+            .at(position));
+    }
+    let common = binder.common_type(&bound, "generate_series")?;
+    let ty = if common == ColumnType::Int8 { ColumnType::Int8 } else { ColumnType::Int4 };
+    let mut bound = binder.coerce_all(bound, ty, "generate_series")?.into_iter();
+    let (Some(start), Some(stop), Some(step)) = (bound.next(), bound.next(), bound.next()) else {
+        return Err(Error::internal("generate_series without its arguments"));
+    };
+    let name = alias.unwrap_or_else(|| "generate_series".to_owned());
+    let scope = Scope {
+        table: Some(name.clone()),
+        columns: vec![ScopeColumn { name, ty }],
+        wanted: vec![false],
+        ..Scope::default()
+    };
+    Ok((RowSource::Series { start, stop, step, ty }, scope))
+}
+
+impl Binder<'_> {
+    /// A condition that may not have aggregates.
+    pub(super) fn bind_condition(
+        &mut self,
+        condition: &AstExpr,
+        clause: &'static str,
+    ) -> Result<Expr> {
+        self.aggregates_here = Aggregates::Forbidden(clause);
+        let bound = self.bind(condition)?;
+        self.as_boolean(bound, clause)
+    }
+
+    /// Every column, for `*`.
+    pub(super) fn all_columns(&mut self) -> Vec<Target> {
+        let columns = self.scope.columns.clone();
+        let targets = columns.into_iter().enumerate().map(|(index, column)| Target {
+            expr: self.column(index, column.ty),
+            name: column.name,
+        });
+        targets.collect()
+    }
+
+    /// The list behind SELECT or RETURNING.
+    pub(super) fn bind_targets(
+        &mut self,
+        items: &[SelectItem],
+        unknowns: Unknowns,
+    ) -> Result<Vec<Target>> {
+        let mut targets = Vec::with_capacity(items.len());
+        for item in items {
+            match item {
+                SelectItem::UnnamedExpr(expr) => {
+                    let name = super::order::column_name(expr);
+                    targets.push(self.bind_target(expr, name, unknowns)?);
+                }
+                SelectItem::ExprWithAlias { expr, alias } => {
+                    targets.push(self.bind_target(expr, fold(alias), unknowns)?);
+                }
+                SelectItem::Wildcard(options) => {
+                    check_wildcard(options)?;
+                    if self.scope.table.is_none() {
+                        let message = "SELECT * with no tables specified is not valid";
+                        return Err(Error::syntax(message).at(self.position(item.span())));
+                    }
+                    targets.extend(self.all_columns());
+                }
+                SelectItem::QualifiedWildcard(kind, options) => {
+                    check_wildcard(options)?;
+                    let SelectItemQualifiedWildcardKind::ObjectName(name) = kind else {
+                        return Err(Error::unsupported("* of an expression"));
+                    };
+                    let parts = object_name(name)?;
+                    let position = self.position(name.span());
+                    let (table, schema) = match parts.as_slice() {
+                        [table] => (table, None),
+                        [schema, table] => (table, Some(schema.as_str())),
+                        _ => return Err(Error::unsupported("a name of so many parts")),
+                    };
+                    self.check_table(schema, table).map_err(|error| error.at(position))?;
+                    targets.extend(self.all_columns());
+                }
+                SelectItem::ExprWithAliases { .. } => {
+                    return Err(Error::unsupported("several aliases for one expression"));
+                }
+            }
+        }
+        Ok(targets)
+    }
+
+    fn bind_target(&mut self, expr: &AstExpr, name: String, unknowns: Unknowns) -> Result<Target> {
+        let bound = self.bind(expr)?;
+        let keep = unknowns == Unknowns::Keep;
+        let expr = if keep { bound } else { self.with_type(bound)? };
+        Ok(Target { expr, name })
+    }
+
+    /// A constant count of rows, as LIMIT and OFFSET take it.
+    pub(super) fn bind_count(&mut self, expr: &AstExpr, clause: &'static str) -> Result<Expr> {
+        self.aggregates_here = Aggregates::Forbidden(clause);
+        let bound = self.bind(expr)?;
+        let position = bound.position();
+        if bound.any(&mut |part| matches!(part.node, Node::Column(_))) {
+            let message = format!("argument of {clause} must not contain variables");
+            return Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position));
+        }
+        let from = bound.ty;
+        match self.coerce(bound, ColumnType::Int8.into(), Context::Assignment)? {
+            Some(expr) => Ok(expr),
+            None => Err(Error::new(
+                SqlState::DATATYPE_MISMATCH,
+                format!(
+                    "argument of {clause} must be type bigint, not type {}",
+                    crate::values::type_name(base(from))
+                ),
+            )
+            .at(position)),
+        }
+    }
+
+    /// DISTINCT and DISTINCT ON.
+    fn bind_distinct_clause(
+        &mut self,
+        distinct: Option<&AstDistinct>,
+        columns: &[OutputColumn],
+        targets: &mut Vec<Expr>,
+        sort: &mut [crate::planned::SortKey],
+    ) -> Result<Distinct> {
+        match distinct {
+            None | Some(AstDistinct::All) => Ok(Distinct::No),
+            Some(AstDistinct::Distinct) => {
+                if let Some(key) = sort.iter().find(|key| key.target >= columns.len()) {
+                    let message =
+                        "for SELECT DISTINCT, ORDER BY expressions must appear in select list";
+                    return Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message)
+                        .at(targets[key.target].position()));
+                }
+                Ok(Distinct::All)
+            }
+            Some(AstDistinct::On(exprs)) => {
+                self.aggregates_here = Aggregates::Allowed;
+                let mut on = Vec::with_capacity(exprs.len());
+                for expr in exprs {
+                    let target = self.target_for(expr, "DISTINCT ON", columns, targets)?;
+                    if !on.contains(&target) {
+                        on.push(target);
+                    }
+                }
+                let leading = sort.iter().take(on.len());
+                if leading.clone().any(|key| !on.contains(&key.target)) {
+                    let message =
+                        "SELECT DISTINCT ON expressions must match initial ORDER BY expressions";
+                    return Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message));
+                }
+                Ok(Distinct::On(on))
+            }
+        }
+    }
+}
+
+fn check_wildcard(options: &WildcardAdditionalOptions) -> Result<()> {
+    let WildcardAdditionalOptions {
+        wildcard_token: _,
+        opt_ilike,
+        opt_exclude,
+        opt_except,
+        opt_replace,
+        opt_rename,
+        opt_alias,
+    } = options;
+    let any = opt_ilike.is_some()
+        || opt_exclude.is_some()
+        || opt_except.is_some()
+        || opt_replace.is_some()
+        || opt_rename.is_some()
+        || opt_alias.is_some();
+    if any { Err(Error::unsupported("an option of *")) } else { Ok(()) }
+}

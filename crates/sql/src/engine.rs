@@ -1,0 +1,372 @@
+//! Storage on the rooms of the server: heap tables, the catalog, transactions, the log.
+//!
+//! One process has one session, so its transaction lives here. Each statement takes one snapshot
+//! when it first reads, under the locks that it has taken by then, and drops it at its end.
+//!
+//! What if the process dies: its slot tells what it held; its transaction aborts.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use access::{Access, Heap, Outcome};
+use buffer::BufferPool;
+use catalog::{Catalog, ColumnDef, TableDef};
+use config::Settings;
+use shmem::{ProcSlot, RegionInfo, WaitEvent, proc};
+use sys::signal::Pending;
+use txn::{LockMode, Snapshot, Transaction, Txn};
+use types::{Datum, Diagnostic, Lsn, Row, Severity, SqlState, TupleId};
+use wal::Wal;
+
+use crate::bind::TableName;
+use crate::error::{Error, Report, Result};
+use crate::functions::LogPosition;
+use crate::session::Session;
+use crate::storage::{Changed, Flow, Storage, Usage, Version};
+use crate::views::rows::rows_of;
+
+/// What only the processes room can do or tell.
+pub trait Host {
+    /// Makes a checkpoint and waits for it.
+    fn checkpoint(&self) -> std::result::Result<(), Box<dyn Diagnostic>>;
+    /// What checkpoints have done.
+    fn checkpoints(&self) -> Checkpoints;
+}
+
+/// Counters of checkpoints, for the views.
+#[derive(Clone, Debug, Default)]
+pub struct Checkpoints {
+    /// Begun because of `checkpoint_timeout`.
+    pub timed: u64,
+    /// Begun for another reason.
+    pub requested: u64,
+    /// Completed.
+    pub done: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Microseconds spent writing.
+    pub write_us: u64,
+    /// Microseconds spent syncing.
+    pub sync_us: u64,
+    /// Buffers written.
+    pub buffers_written: u64,
+    /// The one that runs.
+    pub running: Option<RunningCheckpoint>,
+}
+
+/// A checkpoint that is being made.
+#[derive(Clone, Debug)]
+pub struct RunningCheckpoint {
+    /// The process that makes it.
+    pub pid: i32,
+    /// Where it is.
+    pub phase: &'static str,
+    /// Buffers it has gone through.
+    pub buffers_done: u64,
+    /// Buffers that were dirty when it began.
+    pub buffers_total: u64,
+    /// When it began, in microseconds since 2000.
+    pub started: i64,
+}
+
+/// The rooms that a session works with.
+pub struct Rooms {
+    /// The log.
+    pub wal: Rc<Wal>,
+    /// The buffers.
+    pub pool: Rc<BufferPool>,
+    /// Transactions, snapshots, locks.
+    pub txn: Rc<Txn>,
+    /// Tables.
+    pub access: Rc<Access>,
+    /// The system tables.
+    pub catalog: Rc<Catalog>,
+    /// The process slots.
+    pub procs: &'static [ProcSlot],
+    /// The regions of shared memory.
+    pub regions: Vec<RegionInfo>,
+    /// The processes room.
+    pub host: Rc<dyn Host>,
+}
+
+/// Storage of one session on the rooms.
+struct Engine {
+    rooms: Rooms,
+    transaction: RefCell<Option<Transaction>>,
+    /// Whether the current command has written.
+    wrote: Cell<bool>,
+    /// The snapshot of the current command, once it has read.
+    snapshot: RefCell<Option<Rc<Snapshot>>>,
+}
+
+impl Session {
+    /// A session on the rooms of the server.
+    pub fn new(rooms: Rooms, settings: &Settings) -> Session {
+        let engine = Engine {
+            rooms,
+            transaction: RefCell::new(None),
+            wrote: Cell::new(false),
+            snapshot: RefCell::new(None),
+        };
+        Session::over(Rc::new(engine), settings.clone())
+    }
+}
+
+/// An error of a room, as the client is told it.
+fn told<E: Diagnostic>(error: E) -> Error {
+    Error::from_diagnostic(&error)
+}
+
+impl Engine {
+    /// Works with the transaction, which there must be.
+    fn with_transaction<T>(&self, work: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
+        match self.transaction.borrow_mut().as_mut() {
+            Some(transaction) => work(transaction),
+            None => Err(Error::internal("statement outside of a transaction")),
+        }
+    }
+
+    fn heap<'a>(&'a self, table: &'a TableDef) -> Heap<'a> {
+        Heap::new(&self.rooms.access, table.relfile, &table.types)
+    }
+
+    /// The snapshot of the command.
+    fn snapshot(&self) -> Result<Rc<Snapshot>> {
+        if let Some(snapshot) = self.snapshot.borrow().as_ref() {
+            return Ok(Rc::clone(snapshot));
+        }
+        let taken = self.with_transaction(|tx| Ok(Rc::new(self.rooms.txn.snapshot(tx))))?;
+        *self.snapshot.borrow_mut() = Some(Rc::clone(&taken));
+        Ok(taken)
+    }
+
+    fn drop_snapshot(&self) {
+        self.snapshot.borrow_mut().take();
+    }
+
+    fn changed(&self, heap: &Heap<'_>, outcome: Outcome) -> Result<Changed> {
+        Ok(match outcome {
+            Outcome::Done(place) => Changed::Done(place),
+            Outcome::Gone => Changed::Gone,
+            Outcome::Changed(newest) => {
+                let mut row = Row::new();
+                heap.decode(newest.place, &newest.tuple, None, &mut row).map_err(told)?;
+                Changed::Replaced(newest.place, row)
+            }
+        })
+    }
+}
+
+impl Storage for Engine {
+    fn begin(&self) {
+        *self.transaction.borrow_mut() = Some(self.rooms.txn.begin());
+        self.wrote.set(false);
+    }
+
+    fn commit(&self, synchronous: bool) -> Result<()> {
+        self.drop_snapshot();
+        self.with_transaction(|tx| self.rooms.txn.commit(tx, synchronous).map_err(told))?;
+        self.transaction.borrow_mut().take();
+        Ok(())
+    }
+
+    fn abort(&self) {
+        self.drop_snapshot();
+        if let Some(mut transaction) = self.transaction.borrow_mut().take() {
+            self.rooms.txn.abort(&mut transaction);
+        }
+        // What a failed statement has left to note can be noted by the next one.
+        if let Err(error) = self.rooms.access.end_statement() {
+            tracing::debug!("could not note freed space: {error}");
+        }
+    }
+
+    fn end_command(&self) -> Result<()> {
+        self.drop_snapshot();
+        if self.wrote.replace(false) {
+            self.rooms.access.end_statement().map_err(told)?;
+            self.with_transaction(|tx| tx.next_command().map_err(told))?;
+        }
+        Ok(())
+    }
+
+    fn transaction_id(&self) -> Result<u64> {
+        self.with_transaction(|tx| Ok(self.rooms.txn.assign_xid(tx).map_err(told)?.0))
+    }
+
+    fn open(&self, name: &TableName, mode: LockMode) -> Result<Option<Rc<TableDef>>> {
+        self.with_transaction(|tx| {
+            let schema = name.schema.as_deref();
+            self.rooms.catalog.open(tx, schema, &name.name, mode).map_err(told)
+        })
+    }
+
+    fn create(&self, name: &TableName, columns: Vec<ColumnDef>) -> Result<()> {
+        self.wrote.set(true);
+        self.with_transaction(|tx| {
+            let schema = name.schema.as_deref();
+            self.rooms.catalog.create_table(tx, schema, &name.name, columns).map_err(told)?;
+            Ok(())
+        })
+    }
+
+    fn drop_table(&self, table: &TableDef) -> Result<()> {
+        self.wrote.set(true);
+        self.with_transaction(|tx| self.rooms.catalog.drop_table(tx, table).map_err(told))
+    }
+
+    fn truncate(&self, table: &TableDef) -> Result<()> {
+        self.wrote.set(true);
+        self.with_transaction(|tx| {
+            self.rooms.catalog.truncate_table(tx, table).map_err(told)?;
+            // The next of several tables must see what this one has done.
+            tx.next_command().map_err(told)
+        })
+    }
+
+    fn scan(
+        &self,
+        table: &TableDef,
+        wanted: &[bool],
+        visit: &mut dyn FnMut(Version<'_>) -> Result<Flow>,
+    ) -> Result<()> {
+        let heap = self.heap(table);
+        let snapshot = self.snapshot()?;
+        let all = wanted.iter().all(|wanted| *wanted);
+        let wanted = (!all).then_some(wanted);
+        let mut row = Row::new();
+        let mut scan = heap.scan(&snapshot).map_err(told)?;
+        while let Some((place, bytes)) = scan.next().map_err(told)? {
+            heap.decode(place, bytes, wanted, &mut row).map_err(told)?;
+            let header = access::tuple::Header::read(bytes)
+                .map_err(|_| Error::internal("row version without a header"))?;
+            let (xmin, xmax) = (header.xmin.0, header.xmax.0);
+            if visit(Version { place, xmin, xmax, row: &mut row })? == Flow::Stop {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(&self, table: &TableDef, row: &[Datum]) -> Result<TupleId> {
+        self.wrote.set(true);
+        let heap = self.heap(table);
+        self.with_transaction(|tx| heap.insert(tx, row).map_err(told))
+    }
+
+    fn insert_many(
+        &self,
+        table: &TableDef,
+        next: &mut dyn FnMut(&mut Row) -> Result<bool>,
+    ) -> Result<u64> {
+        self.wrote.set(true);
+        let heap = self.heap(table);
+        let mut bulk = heap.bulk_insert();
+        let mut row = Row::new();
+        let mut count = 0;
+        while next(&mut row)? {
+            self.with_transaction(|tx| bulk.push(tx, &row).map_err(told))?;
+            count += 1;
+        }
+        self.with_transaction(|tx| bulk.finish(tx).map_err(told))?;
+        Ok(count)
+    }
+
+    fn update(&self, table: &TableDef, place: TupleId, row: &[Datum]) -> Result<Changed> {
+        self.wrote.set(true);
+        let heap = self.heap(table);
+        let outcome = self.with_transaction(|tx| heap.update(tx, place, row).map_err(told))?;
+        self.changed(&heap, outcome)
+    }
+
+    fn delete(&self, table: &TableDef, place: TupleId) -> Result<Changed> {
+        self.wrote.set(true);
+        let heap = self.heap(table);
+        let outcome = self.with_transaction(|tx| heap.delete(tx, place).map_err(told))?;
+        self.changed(&heap, outcome)
+    }
+
+    fn view(&self, name: &str) -> Result<Option<Vec<Row>>> {
+        Ok(rows_of(&self.rooms, name))
+    }
+
+    fn checkpoint(&self) -> Result<()> {
+        self.rooms.host.checkpoint().map_err(|error| Error::from_diagnostic(error.as_ref()))
+    }
+
+    fn pages(&self, table: &TableDef) -> Result<u32> {
+        self.heap(table).nblocks().map_err(told)
+    }
+
+    fn log_position(&self, position: LogPosition) -> Lsn {
+        match position {
+            LogPosition::Insert => self.rooms.wal.insert_lsn(),
+            LogPosition::Write => self.rooms.wal.write_lsn(),
+            LogPosition::Flush => self.rooms.wal.flush_lsn(),
+        }
+    }
+
+    fn usage(&self) -> Usage {
+        let (buffers, wal) = (self.rooms.pool.stats(), self.rooms.wal.stats());
+        Usage {
+            hits: buffers.hits.get(),
+            reads: buffers.reads.get(),
+            records: wal.records.get(),
+            images: wal.images.get(),
+            bytes: wal.bytes.get(),
+        }
+    }
+
+    fn apply(&self, settings: &Settings) {
+        proc::me().set_application(&settings.application_name);
+        self.rooms.txn.locks().set_deadlock_timeout(settings.deadlock_timeout);
+        let mut options = self.rooms.wal.options();
+        options.compress = settings.wal_compression != config::WalCompression::Off;
+        options.commit_siblings = settings.commit_siblings;
+        options.commit_delay_us =
+            u64::try_from(settings.commit_delay.as_micros()).unwrap_or(u64::MAX);
+        self.rooms.wal.set_options(options);
+    }
+
+    fn check_interrupts(&self) -> Result<()> {
+        if Pending::term() {
+            let message = "terminating connection due to administrator command";
+            let mut report = Report::new(SqlState::ADMIN_SHUTDOWN, message);
+            report.severity = Severity::Fatal;
+            return Err(Error::Report(Box::new(report)));
+        }
+        if Pending::take_int() {
+            let message = "canceling statement due to user request";
+            return Err(Error::new(SqlState::QUERY_CANCELED, message));
+        }
+        Ok(())
+    }
+
+    fn sleep(&self, seconds: f64) -> Result<()> {
+        let start = Instant::now();
+        let _wait = proc::me().waiting(WaitEvent::PgSleep);
+        loop {
+            proc::me().latch.reset();
+            self.check_interrupts()?;
+            let left = seconds - start.elapsed().as_secs_f64();
+            if left.is_nan() || left <= 0.0 {
+                return Ok(());
+            }
+            // An hour at a time: no duration is too long for the clock.
+            proc::me().latch.wait(Some(Duration::from_secs_f64(left.min(3600.0))));
+        }
+    }
+
+    fn user(&self) -> String {
+        proc::me().user()
+    }
+
+    fn clock(&self) -> i64 {
+        sys::clock::wall_micros_since_2000()
+    }
+
+    fn pid(&self) -> i32 {
+        sys::process::pid()
+    }
+}

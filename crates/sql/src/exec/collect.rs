@@ -1,0 +1,211 @@
+//! The last part of a query: targets, DISTINCT, ORDER BY, OFFSET and LIMIT.
+//!
+//! Without ORDER BY rows pass through. With it they are held and sorted at the end; if there is a
+//! LIMIT too, no more are held than twice as many as will be shown.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::HashSet;
+
+use smallvec::SmallVec;
+use types::{Datum, Row, SqlState};
+
+use super::memory::{Memory, size_of_row};
+use super::{Execution, Sink};
+use crate::error::{Error, Result};
+use crate::expr::Expr;
+use crate::expr::eval::EvalContext;
+use crate::planned::{Distinct, Query};
+use crate::storage::Flow;
+use crate::values::compare::{ordering_of, push_key};
+
+/// Takes the rows of a query and hands on what is shown.
+pub(super) struct Collector<'a> {
+    query: &'a Query,
+    evaluator: EvalContext<'a>,
+    sink: &'a mut dyn Sink,
+    /// How many rows are shown at most, and how many are left out first.
+    limit: Option<u64>,
+    offset: u64,
+    passed: u64,
+    shown: u64,
+    memory: Memory,
+    seen: HashSet<Vec<u8>>,
+    held: Vec<Row>,
+}
+
+impl<'a> Collector<'a> {
+    pub(super) fn new(
+        execution: &Execution<'a>,
+        query: &'a Query,
+        sink: &'a mut dyn Sink,
+    ) -> Result<Collector<'a>> {
+        let evaluator = execution.evaluator();
+        let limit = bound(
+            &evaluator,
+            query.limit.as_ref(),
+            SqlState::INVALID_ROW_COUNT_IN_LIMIT_CLAUSE,
+            "LIMIT",
+        )?;
+        let offset = bound(
+            &evaluator,
+            query.offset.as_ref(),
+            SqlState::INVALID_ROW_COUNT_IN_RESULT_OFFSET_CLAUSE,
+            "OFFSET",
+        )?;
+        Ok(Collector {
+            query,
+            evaluator,
+            sink,
+            limit,
+            offset: offset.unwrap_or(0),
+            passed: 0,
+            shown: 0,
+            memory: Memory::new(execution.session.work_mem()),
+            seen: HashSet::new(),
+            held: Vec::new(),
+        })
+    }
+
+    /// Whether no further row can be shown.
+    pub(super) fn is_full(&self) -> bool {
+        self.limit == Some(0)
+            || (self.query.sort.is_empty() && self.limit.is_some_and(|limit| self.shown >= limit))
+    }
+
+    /// Takes a row of the source, or of a group.
+    pub(super) fn push(&mut self, row: &[Datum]) -> Result<Flow> {
+        if self.is_full() {
+            return Ok(Flow::Stop);
+        }
+        let mut values: SmallVec<[Cow<'_, Datum>; 8]> = SmallVec::new();
+        for target in &self.query.targets {
+            values.push(self.evaluator.eval(target, row)?);
+        }
+        let sorted = !self.query.sort.is_empty();
+        match &self.query.distinct {
+            Distinct::No => {}
+            Distinct::All => {
+                if !self.is_new(0..self.query.columns.len(), &values)? {
+                    return Ok(Flow::Continue);
+                }
+            }
+            Distinct::On(targets) => {
+                // With ORDER BY the first of each is found after sorting.
+                if !sorted && !self.is_new(targets.iter().copied(), &values)? {
+                    return Ok(Flow::Continue);
+                }
+            }
+        }
+        if sorted {
+            let row: Row = values.into_iter().map(Cow::into_owned).collect();
+            self.hold(row)?;
+            return Ok(Flow::Continue);
+        }
+        self.show(&values)?;
+        Ok(if self.is_full() { Flow::Stop } else { Flow::Continue })
+    }
+
+    /// Whether no row before had these values in these targets.
+    fn is_new(
+        &mut self,
+        targets: impl Iterator<Item = usize>,
+        values: &[Cow<'_, Datum>],
+    ) -> Result<bool> {
+        let mut key = Vec::new();
+        for target in targets {
+            push_key(&mut key, &values[target], self.query.targets[target].ty);
+        }
+        if self.seen.contains(&key) {
+            return Ok(false);
+        }
+        self.memory.take(key.len() + 48)?;
+        self.seen.insert(key);
+        Ok(true)
+    }
+
+    fn show(&mut self, values: &[Cow<'_, Datum>]) -> Result<()> {
+        self.passed += 1;
+        if self.passed <= self.offset || self.limit.is_some_and(|limit| self.shown >= limit) {
+            return Ok(());
+        }
+        self.shown += 1;
+        self.sink.row(&values[..self.query.columns.len()])
+    }
+
+    fn hold(&mut self, row: Row) -> Result<()> {
+        self.memory.take(size_of_row(&row))?;
+        self.held.push(row);
+        let Some(limit) = self.limit else { return Ok(()) };
+        let enough = usize::try_from(limit.saturating_add(self.offset)).unwrap_or(usize::MAX);
+        let by_prefix = matches!(self.query.distinct, Distinct::On(_));
+        if !by_prefix && self.held.len() >= enough.saturating_mul(2).saturating_add(64) {
+            sort(&mut self.held, self.query);
+            for dropped in self.held.drain(enough..) {
+                self.memory.give_back(size_of_row(&dropped));
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows what was held; answers how many rows were shown in all.
+    pub(super) fn finish(mut self) -> Result<u64> {
+        let mut held = std::mem::take(&mut self.held);
+        sort(&mut held, self.query);
+        for row in held {
+            if self.limit.is_some_and(|limit| self.shown >= limit) {
+                break;
+            }
+            let values: SmallVec<[Cow<'_, Datum>; 8]> = row.iter().map(Cow::Borrowed).collect();
+            if let Distinct::On(targets) = &self.query.distinct
+                && !self.is_new(targets.iter().copied(), &values)?
+            {
+                continue;
+            }
+            self.show(&values)?;
+        }
+        Ok(self.shown)
+    }
+}
+
+/// The value of LIMIT or OFFSET; NULL is none.
+fn bound(
+    evaluator: &EvalContext<'_>,
+    expr: Option<&Expr>,
+    code: SqlState,
+    clause: &str,
+) -> Result<Option<u64>> {
+    let Some(expr) = expr else { return Ok(None) };
+    match evaluator.value(expr, &[])? {
+        Datum::Null => Ok(None),
+        Datum::Int8(count) => match u64::try_from(count) {
+            Ok(count) => Ok(Some(count)),
+            Err(_) => Err(Error::new(code, format!("{clause} must not be negative"))),
+        },
+        _ => Err(Error::internal("count of rows is no bigint")),
+    }
+}
+
+/// Sorts rows by the keys of a query; equal rows keep their order.
+fn sort(rows: &mut [Row], query: &Query) {
+    let keys: Vec<_> =
+        query.sort.iter().map(|key| (*key, ordering_of(query.targets[key.target].ty))).collect();
+    rows.sort_by(|a, b| {
+        for (key, order) in &keys {
+            let (a, b) = (&a[key.target], &b[key.target]);
+            let decided = match (a.is_null(), b.is_null()) {
+                (true, true) => Ordering::Equal,
+                (true, false) if key.nulls_first => Ordering::Less,
+                (true, false) => Ordering::Greater,
+                (false, true) if key.nulls_first => Ordering::Greater,
+                (false, true) => Ordering::Less,
+                (false, false) if key.descending => order(b, a),
+                (false, false) => order(a, b),
+            };
+            if decided.is_ne() {
+                return decided;
+            }
+        }
+        Ordering::Equal
+    });
+}

@@ -1,0 +1,164 @@
+//! Runs plans.
+//!
+//! Rows are pushed: a source calls for each row, filters and projections pass it on, the last of
+//! them hands it to the sink. Only a sort, DISTINCT and groups hold rows, and they count the bytes
+//! ([`memory`]): a query that would hold more than 64 times `work_mem` fails with `53200`.
+//!
+//! What if the process dies: nothing here is shared; the transaction aborts.
+
+mod collect;
+mod copy_in;
+mod copy_out;
+mod cost;
+mod define;
+mod explain;
+mod group;
+mod memory;
+mod modify;
+mod query;
+mod scan;
+
+use std::borrow::Cow;
+
+use types::Datum;
+
+use crate::error::Result;
+use crate::expr::eval::EvalContext;
+use crate::functions::Environment as _;
+use crate::output::{Output, OutputColumn, TextRow};
+use crate::planned::Plan;
+use crate::session::Context;
+use crate::values;
+pub(crate) use copy_in::{Reader, copy_from};
+pub(crate) use copy_out::copy_to;
+pub(crate) use define::undefined_table;
+pub(crate) use explain::{Counts, ExplainOptions, explain};
+
+/// The values of a row on its way out.
+pub(crate) type OutRow<'a> = [Cow<'a, Datum>];
+
+/// Where rows go.
+pub(crate) trait Sink {
+    /// Takes a row.
+    fn row(&mut self, row: &OutRow<'_>) -> Result<()>;
+}
+
+impl<F: FnMut(&OutRow<'_>) -> Result<()>> Sink for F {
+    fn row(&mut self, row: &OutRow<'_>) -> Result<()> {
+        self(row)
+    }
+}
+
+/// One execution of a plan.
+pub(crate) struct Execution<'a> {
+    /// The session.
+    pub session: &'a Context,
+    /// The values of the parameters.
+    pub params: &'a [Datum],
+    /// What is counted on the way.
+    pub counts: Counts,
+}
+
+impl<'a> Execution<'a> {
+    /// An execution with these parameters.
+    pub(crate) fn new(session: &'a Context, params: &'a [Datum]) -> Execution<'a> {
+        Execution { session, params, counts: Counts::default() }
+    }
+
+    pub(crate) fn evaluator(&self) -> EvalContext<'a> {
+        EvalContext::new(self.session, self.params)
+    }
+
+    /// Runs a plan, sends its rows, and answers its command tag.
+    pub(crate) fn run(&self, plan: &Plan, out: &mut dyn Output) -> Result<String> {
+        match plan {
+            Plan::Query(query) => {
+                let mut sink = ClientSink::new(self.session, &query.columns, out);
+                let count = query::run(self, query, &mut sink)?;
+                sink.finish()?;
+                Ok(format!("SELECT {count}"))
+            }
+            Plan::Insert(insert) => {
+                let columns = returned(insert.returning.as_ref());
+                let mut sink = ClientSink::new(self.session, columns, out);
+                let count = modify::insert(self, insert, &mut sink)?;
+                finish_returning(sink, insert.returning.is_some())?;
+                Ok(format!("INSERT 0 {count}"))
+            }
+            Plan::Update(update) => {
+                let columns = returned(update.returning.as_ref());
+                let mut sink = ClientSink::new(self.session, columns, out);
+                let count = modify::update(self, update, &mut sink)?;
+                finish_returning(sink, update.returning.is_some())?;
+                Ok(format!("UPDATE {count}"))
+            }
+            Plan::Delete(delete) => {
+                let columns = returned(delete.returning.as_ref());
+                let mut sink = ClientSink::new(self.session, columns, out);
+                let count = modify::delete(self, delete, &mut sink)?;
+                finish_returning(sink, delete.returning.is_some())?;
+                Ok(format!("DELETE {count}"))
+            }
+            Plan::Create(create) => define::create(self, create, out),
+            Plan::Drop(drop) => define::drop_tables(self, drop, out),
+            Plan::Truncate(names) => define::truncate(self, names),
+        }
+    }
+}
+
+fn returned(returning: Option<&crate::planned::Returning>) -> &[OutputColumn] {
+    returning.map_or(&[], |returning| returning.columns.as_slice())
+}
+
+fn finish_returning(sink: ClientSink<'_>, has_rows: bool) -> Result<()> {
+    if has_rows { sink.finish() } else { Ok(()) }
+}
+
+/// Sends rows to the client. The head of the row set goes out with the first row, so that an error
+/// before it is all that the client gets.
+pub(crate) struct ClientSink<'a> {
+    session: &'a Context,
+    columns: &'a [OutputColumn],
+    out: &'a mut dyn Output,
+    opened: bool,
+    text: TextRow,
+}
+
+impl<'a> ClientSink<'a> {
+    pub(crate) fn new(
+        session: &'a Context,
+        columns: &'a [OutputColumn],
+        out: &'a mut dyn Output,
+    ) -> ClientSink<'a> {
+        ClientSink { session, columns, out, opened: false, text: TextRow::default() }
+    }
+
+    fn open(&mut self) -> Result<()> {
+        if !self.opened {
+            self.opened = true;
+            self.out.columns(self.columns)?;
+        }
+        Ok(())
+    }
+
+    /// Opens the row set if there was no row.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        self.open()
+    }
+}
+
+impl Sink for ClientSink<'_> {
+    fn row(&mut self, row: &OutRow<'_>) -> Result<()> {
+        self.open()?;
+        let style = self.session.style();
+        self.text.clear();
+        for value in row {
+            match value.as_ref() {
+                Datum::Null => self.text.push_null(),
+                value => self.text.push_with(|text| values::output(value, style, text)),
+            }
+        }
+        self.out.row(&self.text)?;
+        Ok(())
+    }
+}

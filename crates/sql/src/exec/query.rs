@@ -1,0 +1,50 @@
+//! Runs a query: source, filter, groups, and the rest in `collect`.
+
+use super::collect::Collector;
+use super::group::Groups;
+use super::{Execution, Sink, scan};
+use crate::error::Result;
+use crate::planned::Query;
+use crate::storage::Flow;
+
+/// Runs a query and answers how many rows it showed.
+pub(super) fn run<'a>(
+    execution: &Execution<'a>,
+    query: &'a Query,
+    sink: &'a mut dyn Sink,
+) -> Result<u64> {
+    let mut collector = Collector::new(execution, query, sink)?;
+    if collector.is_full() {
+        return collector.finish();
+    }
+    let evaluator = execution.evaluator();
+    let counts = &execution.counts;
+    let passes = |row: &[types::Datum]| {
+        let passes = match &query.filter {
+            Some(filter) => evaluator.is_true(filter, row)?,
+            None => true,
+        };
+        let counter = if passes { &counts.passed } else { &counts.removed };
+        counter.set(counter.get() + 1);
+        Ok::<bool, crate::error::Error>(passes)
+    };
+    match &query.grouping {
+        None => scan::each_row(execution, &query.source, &mut |row| {
+            if passes(row)? { collector.push(row) } else { Ok(Flow::Continue) }
+        })?,
+        Some(grouping) => {
+            let mut groups = Groups::new(execution, grouping);
+            scan::each_row(execution, &query.source, &mut |row| {
+                if passes(row)? {
+                    groups.push(row)?;
+                }
+                Ok(Flow::Continue)
+            })?;
+            groups.finish(&mut |row| {
+                counts.groups.set(counts.groups.get() + 1);
+                collector.push(row)
+            })?;
+        }
+    }
+    collector.finish()
+}

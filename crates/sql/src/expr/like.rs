@@ -1,0 +1,145 @@
+//! LIKE: `%` is any text, `_` any character, an escape takes the next one literally.
+//!
+//! The match backtracks to the last `%` only, so it takes at most the product of the two lengths.
+
+use types::SqlState;
+
+use crate::error::{Error, Result};
+
+fn dangling_escape() -> Error {
+    Error::new(SqlState::INVALID_ESCAPE_SEQUENCE, "LIKE pattern must not end with escape character")
+}
+
+/// One step of a pattern.
+#[derive(Clone, Copy, PartialEq)]
+enum Step {
+    AnyText,
+    AnyChar,
+    Char(char),
+}
+
+/// The step at the beginning of a pattern, and what follows it.
+fn step(pattern: &str) -> Result<Option<(Step, &str)>> {
+    let mut chars = pattern.chars();
+    Ok(match chars.next() {
+        None => None,
+        Some('%') => Some((Step::AnyText, chars.as_str())),
+        Some('_') => Some((Step::AnyChar, chars.as_str())),
+        Some('\\') => match chars.next() {
+            Some(c) => Some((Step::Char(c), chars.as_str())),
+            None => return Err(dangling_escape()),
+        },
+        Some(c) => Some((Step::Char(c), chars.as_str())),
+    })
+}
+
+/// Whether a text matches a pattern whose escape is the backslash.
+pub(crate) fn matches(text: &str, pattern: &str) -> Result<bool> {
+    let (mut text, mut pattern) = (text, pattern);
+    // Where to go on if the rest does not match: behind the last `%`, one character later.
+    let mut retry: Option<(&str, &str)> = None;
+    loop {
+        let mut chars = text.chars();
+        let first = chars.next();
+        if first.is_none() {
+            return Ok(pattern.bytes().all(|b| b == b'%'));
+        }
+        let fits = match step(pattern)? {
+            Some((Step::AnyText, rest)) => {
+                if rest.is_empty() {
+                    return Ok(true);
+                }
+                retry = Some((text, rest));
+                pattern = rest;
+                continue;
+            }
+            Some((Step::AnyChar, rest)) => Some(rest),
+            Some((Step::Char(c), rest)) if first == Some(c) => Some(rest),
+            _ => None,
+        };
+        match (fits, retry) {
+            (Some(rest), _) => {
+                text = chars.as_str();
+                pattern = rest;
+            }
+            (None, Some((from, rest))) => {
+                let mut later = from.chars();
+                later.next();
+                retry = Some((later.as_str(), rest));
+                text = later.as_str();
+                pattern = rest;
+            }
+            (None, None) => return Ok(false),
+        }
+    }
+}
+
+/// The same pattern with the backslash as its escape; `escape` is one character or empty.
+pub(crate) fn with_backslash(pattern: &str, escape: &str) -> Result<String> {
+    let mut chars = escape.chars();
+    let escape = chars.next();
+    if chars.next().is_some() {
+        return Err(Error::new(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid escape string")
+            .hint("Escape string must be empty or one character."));
+    }
+    let mut out = String::with_capacity(pattern.len());
+    let mut rest = pattern.chars();
+    while let Some(c) = rest.next() {
+        if Some(c) == escape {
+            out.push('\\');
+            match rest.next() {
+                Some(next) => out.push(next),
+                None => return Err(dangling_escape()),
+            }
+        } else {
+            if c == '\\' {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (text, pattern, expected) in [
+            ("abc", "abc", true),
+            ("abc", "a%", true),
+            ("abc", "_b_", true),
+            ("abc", "%b%", true),
+            ("abc", "%b", false),
+            ("", "%", true),
+            ("", "_", false),
+            ("aXbXc", "a%X_", true),
+            ("a%c", "a\\%c", true),
+            ("abc", "a\\%c", false),
+            ("häß", "h__", true),
+            ("aaaaaaaaab", "%a%a%a%b", true),
+        ] {
+            assert_eq!(matches(text, pattern).expect(pattern), expected, "{text} LIKE {pattern}");
+        }
+        assert!(matches("ab", "a\\").is_err());
+        // As in PostgreSQL the pattern's end is not looked at once the text is used up.
+        assert!(!matches("a", "a\\").expect("not reached"));
+    }
+
+    #[test]
+    fn a_long_text_with_many_wildcards_ends_soon() {
+        let text = "a".repeat(5_000);
+        let pattern = "%a".repeat(50) + "b";
+        assert!(!matches(&text, &pattern).expect("ends"));
+    }
+
+    #[test]
+    fn other_escapes_become_backslashes() {
+        assert_eq!(with_backslash("a#%b\\", "#").expect("good"), "a\\%b\\\\");
+        assert_eq!(with_backslash("a\\b", "").expect("none"), "a\\\\b");
+        assert!(with_backslash("a", "ab").is_err());
+        assert!(with_backslash("a#", "#").is_err());
+    }
+}

@@ -1,0 +1,222 @@
+//! The table of functions and operators.
+//!
+//! As in PostgreSQL an operator is a function with a name of signs, and one name may have several
+//! entries that differ in the types of their arguments; which of them a call means is decided by
+//! `bind::resolve`. Types stand here without lengths.
+//!
+//! | file | entries |
+//! |---|---|
+//! | `arithmetic` | `+ - * / % ^` on numbers and dates, bits, `abs`, `round`, … |
+//! | `comparison` | `= <> < <= > >=` |
+//! | `strings` | `\|\|`, LIKE, `length`, `substring`, … |
+//! | `dates` | `date_trunc`, `extract`, … |
+//! | `session` | `now()`, `version()`, `pg_current_wal_lsn()`, … |
+
+mod arithmetic;
+mod comparison;
+mod dates;
+mod session;
+mod strings;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use types::{ColumnType, Datum, Lsn};
+
+use crate::error::Result;
+use crate::values::Style;
+use crate::values::datetime::Now;
+
+/// An entry of the table.
+pub(crate) struct Function {
+    /// Its name; signs for an operator.
+    pub name: &'static str,
+    /// The types of its arguments.
+    pub args: &'static [ColumnType],
+    /// The type of its result.
+    pub result: ColumnType,
+    /// Whether a NULL argument makes the result NULL without a call.
+    pub strict: bool,
+    /// What the result depends on.
+    pub volatility: Volatility,
+    /// Whether any number of further arguments of any type may follow.
+    pub variadic: bool,
+    /// What it does.
+    pub code: Code,
+}
+
+impl std::fmt::Debug for Function {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{:?}", self.name, self.args)
+    }
+}
+
+/// What the result of a function depends on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Volatility {
+    /// On the arguments alone.
+    Immutable,
+    /// On the transaction, statement or session too.
+    Stable,
+    /// On anything.
+    Volatile,
+}
+
+/// The values of the arguments.
+pub(crate) type Values<'a, 'v> = &'a [Cow<'v, Datum>];
+
+/// What a function does. Codes of one and two arguments are strict.
+#[derive(Clone, Copy)]
+pub(crate) enum Code {
+    /// One value.
+    One(fn(&Datum) -> Result<Datum>),
+    /// Two values.
+    Two(fn(&Datum, &Datum) -> Result<Datum>),
+    /// Any number.
+    Many(fn(Values<'_, '_>) -> Result<Datum>),
+    /// Any number, and the session.
+    Session(fn(&dyn Environment, Values<'_, '_>) -> Result<Datum>),
+}
+
+/// What functions may ask of the session and the server.
+pub(crate) trait Environment {
+    /// How values are written as text.
+    fn style(&self) -> Style;
+    /// The time of the transaction, for `'now'`.
+    fn now(&self) -> &dyn Now;
+    /// The time of the statement, in microseconds since 2000-01-01 UTC.
+    fn statement_time(&self) -> i64;
+    /// The time at this moment.
+    fn clock_time(&self) -> i64;
+    /// The name of the session's user.
+    fn user(&self) -> String;
+    /// The value of a setting, as SHOW prints it.
+    fn setting(&self, name: &str) -> Result<String>;
+    /// This process.
+    fn backend_pid(&self) -> i32;
+    /// The id of the transaction; assigns one if there is none.
+    fn transaction_id(&self) -> Result<u64>;
+    /// The end of the log: inserted, written, flushed.
+    fn log_position(&self, position: LogPosition) -> Lsn;
+    /// Sleeps, unless it is interrupted.
+    fn sleep(&self, seconds: f64) -> Result<()>;
+    /// Bytes of the main fork of a table.
+    fn relation_size(&self, name: &str) -> Result<i64>;
+}
+
+/// The ends that the log has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LogPosition {
+    /// Where the next record goes.
+    Insert,
+    /// Up to where it is written.
+    Write,
+    /// Up to where it is durable.
+    Flush,
+}
+
+const fn entry(
+    name: &'static str,
+    args: &'static [ColumnType],
+    result: ColumnType,
+    code: Code,
+) -> Function {
+    Function {
+        name,
+        args,
+        result,
+        strict: true,
+        volatility: Volatility::Immutable,
+        variadic: false,
+        code,
+    }
+}
+
+const fn one(
+    name: &'static str,
+    args: &'static [ColumnType],
+    result: ColumnType,
+    code: fn(&Datum) -> Result<Datum>,
+) -> Function {
+    entry(name, args, result, Code::One(code))
+}
+
+const fn two(
+    name: &'static str,
+    args: &'static [ColumnType],
+    result: ColumnType,
+    code: fn(&Datum, &Datum) -> Result<Datum>,
+) -> Function {
+    entry(name, args, result, Code::Two(code))
+}
+
+const fn many(
+    name: &'static str,
+    args: &'static [ColumnType],
+    result: ColumnType,
+    code: fn(Values<'_, '_>) -> Result<Datum>,
+) -> Function {
+    entry(name, args, result, Code::Many(code))
+}
+
+fn index() -> &'static HashMap<&'static str, Vec<&'static Function>> {
+    static INDEX: OnceLock<HashMap<&'static str, Vec<&'static Function>>> = OnceLock::new();
+    INDEX.get_or_init(|| {
+        let tables = [
+            arithmetic::TABLE,
+            &[comparison::TABLE],
+            strings::TABLE,
+            &[dates::TABLE],
+            &[session::TABLE],
+        ];
+        let mut index: HashMap<&'static str, Vec<&'static Function>> = HashMap::new();
+        for function in tables.into_iter().flatten().copied().flatten() {
+            index.entry(function.name).or_default().push(function);
+        }
+        index
+    })
+}
+
+/// All entries of that name.
+pub(crate) fn named(name: &str) -> &'static [&'static Function] {
+    index().get(name).map_or(&[], Vec::as_slice)
+}
+
+/// What a function was called with by mistake of the binder.
+fn mismatch() -> crate::error::Error {
+    crate::error::Error::internal("function called with a value of a wrong type")
+}
+
+pub(crate) use session::{DATABASE, WITHOUT_PARENTHESES, is_keyword_only};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_fit_their_arguments() {
+        for functions in index().values() {
+            for function in functions {
+                let fits = match function.code {
+                    Code::One(_) => function.args.len() == 1 && function.strict,
+                    Code::Two(_) => function.args.len() == 2 && function.strict,
+                    Code::Many(_) | Code::Session(_) => true,
+                };
+                assert!(fits, "{function:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_entries_are_alike() {
+        for functions in index().values() {
+            for (place, function) in functions.iter().enumerate() {
+                assert!(
+                    functions[..place].iter().all(|other| other.args != function.args),
+                    "{function:?}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! From the text of a request to statements.
+//!
+//! ```text
+//!  text ──► tokens ──► guard: depth ──► cut at `;` ──┬──► utility   BEGIN, SET, SHOW, COPY, …
+//!                                                    └──► sqlparser SELECT, INSERT, CREATE TABLE, …
+//! ```
+//!
+//! As in PostgreSQL the whole request is parsed before any of it runs: a syntax error anywhere
+//! means that nothing was done. A statement of a kind that is not supported is no syntax error; it
+//! fails with `0A000` when its turn comes.
+//!
+//! Statements that `sqlparser` does not know, or takes with a looser grammar than PostgreSQL's,
+//! are read here by hand.
+
+mod copy;
+mod cursor;
+mod guard;
+mod source;
+mod utility;
+
+use std::rc::Rc;
+
+use sqlparser::ast;
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer};
+use types::{Severity, SqlState};
+
+use crate::error::{Error, Result};
+pub(crate) use copy::{CopyOption, CopyStatement, CopySubject, Endpoint, OptionValue};
+use cursor::Cursor;
+pub(crate) use source::Source;
+pub(crate) use utility::{Access, TransactionModes};
+
+/// How deep sqlparser may go; each level costs it kilobytes of stack.
+const PARSER_DEPTH: usize = 100;
+
+static DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
+
+/// A statement of a request.
+#[derive(Debug)]
+pub(crate) enum Statement {
+    /// What sqlparser read.
+    Sql(Box<ast::Statement>),
+    /// BEGIN, START TRANSACTION; `start` says which, for the tag.
+    Begin { modes: TransactionModes, start: bool },
+    /// COMMIT, END
+    Commit,
+    /// ROLLBACK, ABORT
+    Rollback,
+    /// SET TRANSACTION
+    SetTransaction(TransactionModes),
+    /// CHECKPOINT
+    Checkpoint,
+    /// SHOW name
+    Show(String),
+    /// SHOW ALL
+    ShowAll,
+    /// SET [LOCAL] name = value; no value is DEFAULT.
+    Set { name: String, value: Option<String>, local: bool },
+    /// RESET name
+    Reset(String),
+    /// RESET ALL
+    ResetAll,
+    /// COPY
+    Copy(Box<CopyStatement>),
+    /// Something else that PostgreSQL has.
+    Unsupported(String),
+}
+
+/// A statement of a request.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    /// The statement.
+    pub statement: Statement,
+}
+
+/// What a request holds.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// The statements in order.
+    pub statements: Vec<Parsed>,
+    /// Finds places in the text.
+    pub source: Rc<Source>,
+}
+
+impl Request {
+    /// The COPY … FROM STDIN that the request ends with.
+    pub(crate) fn copy_from_stdin(&self) -> Option<&CopyStatement> {
+        self.statements.last().and_then(|parsed| parsed.statement.copy_from_stdin())
+    }
+}
+
+impl Statement {
+    fn copy_from_stdin(&self) -> Option<&CopyStatement> {
+        match self {
+            Statement::Copy(copy) if copy.from && copy.endpoint == Endpoint::Stdio => Some(copy),
+            _ => None,
+        }
+    }
+}
+
+/// Parses a request.
+///
+/// The error is FATAL if the text may have been a COPY whose data follows: the data must not be
+/// taken for statements.
+pub(crate) fn parse(text: &str) -> Result<Request> {
+    parse_request(text).map_err(|error| match error {
+        Error::Report(mut report) if holds_word(text, "copy") && holds_word(text, "stdin") => {
+            report.severity = Severity::Fatal;
+            report.sqlstate = SqlState::SYNTAX_ERROR;
+            Error::Report(report)
+        }
+        other => other,
+    })
+}
+
+/// Whether the word stands in the text, in any case, with no letter or digit beside it.
+fn holds_word(text: &str, word: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let part = |c: char| c.is_alphanumeric() || c == '_';
+    lower.match_indices(word).any(|(start, _)| {
+        !lower[..start].ends_with(part) && !lower[start + word.len()..].starts_with(part)
+    })
+}
+
+fn parse_request(text: &str) -> Result<Request> {
+    let source = Rc::new(Source::new(text));
+    let tokens = tokenize(text, &source)?;
+    let mut statements = Vec::new();
+    for part in tokens.split(|token| token.token == Token::SemiColon) {
+        if part.is_empty() {
+            continue;
+        }
+        guard::check(part)?;
+        let statement = parse_statement(part, &source)?;
+        statements.push(Parsed { statement });
+    }
+    let all_but_last = statements.len().saturating_sub(1);
+    if statements[..all_but_last].iter().any(|parsed| parsed.statement.copy_from_stdin().is_some())
+    {
+        let message = "COPY FROM STDIN must be the last statement of its line";
+        return Err(Error::syntax(message));
+    }
+    Ok(Request { statements, source })
+}
+
+fn tokenize(text: &str, source: &Source) -> Result<Vec<TokenWithSpan>> {
+    let mut tokens = Vec::with_capacity(text.len() / 4 + 1);
+    Tokenizer::new(&DIALECT, text).tokenize_with_location_into_buf(&mut tokens).map_err(
+        |error| {
+            let place = source.position(error.location);
+            Error::syntax(lower_first(&error.message)).at(place)
+        },
+    )?;
+    tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
+    drop_from_of_trim(&mut tokens);
+    Ok(tokens)
+}
+
+/// `TRIM (LEADING FROM x)` and `TRIM (FROM x)` mean the same without FROM, and sqlparser reads
+/// them only so.
+fn drop_from_of_trim(tokens: &mut Vec<TokenWithSpan>) {
+    let is = |token: Option<&TokenWithSpan>, keywords: &[Keyword]| {
+        matches!(
+            token.map(|token| &token.token),
+            Some(Token::Word(word)) if keywords.contains(&word.keyword)
+        )
+    };
+    let mut place = 0;
+    while place < tokens.len() {
+        if is(tokens.get(place), &[Keyword::TRIM])
+            && tokens.get(place + 1).is_some_and(|token| token.token == Token::LParen)
+        {
+            let sides = [Keyword::BOTH, Keyword::LEADING, Keyword::TRAILING];
+            let from = place + 2 + usize::from(is(tokens.get(place + 2), &sides));
+            if is(tokens.get(from), &[Keyword::FROM]) {
+                tokens.remove(from);
+            }
+        }
+        place += 1;
+    }
+}
+
+fn lower_first(message: &str) -> String {
+    let mut chars = message.chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+fn parse_statement(tokens: &[TokenWithSpan], source: &Source) -> Result<Statement> {
+    let mut cursor = Cursor::new(tokens, source);
+    if let Some(statement) = utility::parse(&mut cursor)? {
+        cursor.expect_end()?;
+        return Ok(statement);
+    }
+    let Some(Token::Word(first)) = tokens.first().map(|token| &token.token) else {
+        if matches!(tokens.first().map(|token| &token.token), Some(Token::LParen)) {
+            return parse_sql(tokens, source);
+        }
+        return Err(cursor.unexpected());
+    };
+    match first.keyword {
+        Keyword::SELECT
+        | Keyword::WITH
+        | Keyword::VALUES
+        | Keyword::INSERT
+        | Keyword::UPDATE
+        | Keyword::DELETE
+        | Keyword::TRUNCATE
+        | Keyword::EXPLAIN
+        | Keyword::PREPARE
+        | Keyword::EXECUTE
+        | Keyword::DEALLOCATE => parse_sql(tokens, source),
+        Keyword::TABLE => parse_sql(&select_all(tokens), source),
+        Keyword::CREATE | Keyword::DROP => parse_definition(tokens, source),
+        _ => Err(cursor.unexpected()),
+    }
+}
+
+/// `TABLE t` as `SELECT * FROM t`.
+fn select_all(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
+    let words = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
+    let span = tokens.first().map_or_else(Span::empty, |token| token.span);
+    let words = words.into_iter().map(|token| TokenWithSpan { token, span });
+    words.chain(tokens.iter().skip(1).cloned()).collect()
+}
+
+/// CREATE and DROP of tables; of other things they are named as not supported.
+fn parse_definition(tokens: &[TokenWithSpan], source: &Source) -> Result<Statement> {
+    let words = tokens.iter().map_while(|token| match &token.token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_ascii_uppercase()),
+        _ => None,
+    });
+    let mut name = Vec::new();
+    for word in words.take(8) {
+        let kind = !matches!(
+            word.as_str(),
+            "CREATE"
+                | "DROP"
+                | "OR"
+                | "REPLACE"
+                | "GLOBAL"
+                | "LOCAL"
+                | "TEMP"
+                | "TEMPORARY"
+                | "UNLOGGED"
+        );
+        let is_table = word == "TABLE";
+        if !matches!(word.as_str(), "OR" | "REPLACE") {
+            name.push(word);
+        }
+        if is_table && name.get(1).is_none_or(|w| w != "FOREIGN") {
+            return parse_sql(tokens, source);
+        }
+        if kind {
+            break;
+        }
+    }
+    if name.len() < 2 {
+        return parse_sql(tokens, source);
+    }
+    Ok(Statement::Unsupported(name.join(" ")))
+}
+
+fn parse_sql(tokens: &[TokenWithSpan], source: &Source) -> Result<Statement> {
+    let mut parser = Parser::new(&DIALECT)
+        .with_recursion_limit(PARSER_DEPTH)
+        .with_tokens_with_locations(tokens.to_vec());
+    let statement =
+        parser.parse_statement().map_err(|error| from_parser_error(error, tokens, source))?;
+    let rest = parser.peek_token();
+    if rest.token != Token::EOF {
+        return Err(source.unexpected(Some(&rest)));
+    }
+    Ok(Statement::Sql(Box::new(statement)))
+}
+
+/// A query that is part of a statement read by hand.
+fn parse_query(tokens: &[TokenWithSpan], source: &Source) -> Result<Box<ast::Query>> {
+    match parse_sql(tokens, source)? {
+        Statement::Sql(statement) => match *statement {
+            ast::Statement::Query(query) => Ok(query),
+            _ => Err(Error::unsupported("COPY of a statement that is not a query")),
+        },
+        _ => Err(Error::internal("query was not read as one")),
+    }
+}
+
+/// An expression that stands alone: a column's default.
+pub(crate) fn parse_expression(text: &str) -> Result<ast::Expr> {
+    let source = Source::new(text);
+    let tokens = tokenize(text, &source)?;
+    guard::check(&tokens)?;
+    let mut parser = Parser::new(&DIALECT)
+        .with_recursion_limit(PARSER_DEPTH)
+        .with_tokens_with_locations(tokens.clone());
+    let expr = parser.parse_expr().map_err(|error| from_parser_error(error, &tokens, &source))?;
+    match parser.peek_token() {
+        rest if rest.token == Token::EOF => Ok(expr),
+        rest => Err(source.unexpected(Some(&rest))),
+    }
+}
+
+/// Turns sqlparser's error into PostgreSQL's, with its own words as the detail.
+fn from_parser_error(error: ParserError, tokens: &[TokenWithSpan], source: &Source) -> Error {
+    match error {
+        ParserError::RecursionLimitExceeded => too_complex(),
+        ParserError::TokenizerError(message) => Error::syntax(message),
+        ParserError::ParserError(_) if holds_symmetric(tokens) => {
+            Error::unsupported("BETWEEN SYMMETRIC")
+        }
+        ParserError::ParserError(message) => {
+            let (what, place) = split_place(&message);
+            let token = tokens
+                .iter()
+                .find(|token| place == Some((token.span.start.line, token.span.start.column)));
+            match (place, token) {
+                (Some(_), Some(token)) => source.unexpected(Some(token)).detail(what),
+                _ if what.ends_with("found: EOF") => source.unexpected(None).detail(what),
+                _ => Error::syntax(what),
+            }
+        }
+    }
+}
+
+/// Whether there is a construct of PostgreSQL that sqlparser does not read.
+fn holds_symmetric(tokens: &[TokenWithSpan]) -> bool {
+    tokens.windows(2).any(|pair| match (&pair[0].token, &pair[1].token) {
+        (Token::Word(between), Token::Word(symmetric)) => {
+            between.keyword == Keyword::BETWEEN && symmetric.value.eq_ignore_ascii_case("symmetric")
+        }
+        _ => false,
+    })
+}
+
+/// `54001`
+pub(crate) fn too_complex() -> Error {
+    Error::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
+        .detail("The statement is nested too deeply.")
+}
+
+/// Cuts ` at Line: 1, Column: 5` off a message.
+fn split_place(message: &str) -> (String, Option<(u64, u64)>) {
+    let Some((what, place)) = message.rsplit_once(" at Line: ") else {
+        return (message.to_owned(), None);
+    };
+    let numbers = place
+        .split_once(", Column: ")
+        .and_then(|(line, column)| Some((line.trim().parse().ok()?, column.trim().parse().ok()?)));
+    (what.to_owned(), numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> Box<crate::error::Report> {
+        match parse(text) {
+            Err(Error::Report(report)) => report,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_request_is_cut_into_statements() {
+        let request = parse("SELECT ';'; ; BEGIN ;COMMIT; -- end;").expect("good");
+        let kinds: Vec<_> = request.statements.iter().map(|s| &s.statement).collect();
+        assert!(matches!(
+            kinds.as_slice(),
+            [Statement::Sql(_), Statement::Begin { .. }, Statement::Commit]
+        ));
+        assert!(parse("  ; /* nothing */ ;").expect("good").statements.is_empty());
+    }
+
+    #[test]
+    fn syntax_errors_say_where() {
+        let report = error("SELECT 1; SELEC 2");
+        assert_eq!(report.message, "syntax error at or near \"SELEC\"");
+        assert_eq!((report.sqlstate.as_str(), report.position), ("42601", Some(11)));
+        assert_eq!(error("SELECT (1").message, "syntax error at end of input");
+        assert_eq!(error("INSERT INTO t VALES (1)").sqlstate.as_str(), "42601");
+        assert_eq!(error("SELECT 'abc").sqlstate.as_str(), "42601");
+    }
+
+    #[test]
+    fn a_broken_copy_ends_the_session() {
+        assert_eq!(error("COPY t FRM STDIN").severity, Severity::Fatal);
+        assert_eq!(error("select 'copy (stdin)").severity, Severity::Fatal);
+        assert_eq!(error("COPY t FROM STDIN; SELECT 1").severity, Severity::Fatal);
+        assert_eq!(error("COPYIN STDIN").severity, Severity::Error);
+    }
+
+    #[test]
+    fn hostile_nesting_is_refused() {
+        for text in [
+            format!("SELECT {}1{}", "(".repeat(100_000), ")".repeat(100_000)),
+            format!("SELECT 1{}", "+1".repeat(200_000)),
+            format!("SELECT {}1", "- ".repeat(100_000)),
+            format!("SELECT {}true", "NOT ".repeat(100_000)),
+            format!("SELECT {}1{}", "CASE WHEN true THEN ".repeat(50_000), " END".repeat(50_000)),
+            format!("SELECT {}1{}", "f(".repeat(50_000), ")".repeat(50_000)),
+            format!("SELECT 1{}", "::int4".repeat(100_000)),
+            format!("{}SELECT 1", "EXPLAIN ".repeat(50_000)),
+            format!("SELECT 1{}", " UNION SELECT 1".repeat(50_000)),
+        ] {
+            assert_eq!(error(&text).sqlstate.as_str(), "54001", "{}", &text[..40]);
+        }
+    }
+
+    #[test]
+    fn long_flat_statements_are_welcome() {
+        let values = "(1, 'a', 2 + 3),".repeat(20_000);
+        parse(&format!("INSERT INTO t VALUES {}(1,'a',5)", values)).expect("flat");
+        let list = "17,".repeat(50_000);
+        parse(&format!("SELECT * FROM t WHERE a IN ({list}1)")).expect("flat");
+    }
+
+    #[test]
+    fn what_is_not_supported_is_named() {
+        let named = |text: &str| match &parse(text).expect(text).statements[0].statement {
+            Statement::Unsupported(name) => name.clone(),
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!(named("CREATE UNIQUE INDEX i ON t (a)"), "CREATE UNIQUE");
+        assert_eq!(named("DROP VIEW v"), "DROP VIEW");
+        assert_eq!(named("ALTER TABLE t ADD a int"), "ALTER TABLE");
+        assert_eq!(named("SAVEPOINT s"), "SAVEPOINT");
+    }
+}

@@ -1,0 +1,349 @@
+//! Statements that are read by hand: transactions, settings, CHECKPOINT, and the names of what is
+//! not supported.
+
+use sqlparser::tokenizer::Token;
+
+use super::cursor::Cursor;
+use super::{Statement, copy};
+use crate::error::{Error, Result};
+
+/// What BEGIN and SET TRANSACTION say of a transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TransactionModes {
+    /// READ ONLY or READ WRITE.
+    pub access: Option<Access>,
+    /// An isolation level, by its name in SHOW.
+    pub isolation: Option<&'static str>,
+    /// [NOT] DEFERRABLE, which means something for serializable transactions only.
+    pub deferrable: Option<bool>,
+}
+
+/// Whether a transaction may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    ReadOnly,
+    ReadWrite,
+}
+
+/// Statements of PostgreSQL that are not supported, by their first word.
+const UNSUPPORTED: &[&str] = &[
+    "ALTER",
+    "ANALYZE",
+    "CALL",
+    "CLOSE",
+    "CLUSTER",
+    "COMMENT",
+    "DECLARE",
+    "DISCARD",
+    "DO",
+    "FETCH",
+    "GRANT",
+    "IMPORT",
+    "LISTEN",
+    "LOAD",
+    "LOCK",
+    "MERGE",
+    "MOVE",
+    "NOTIFY",
+    "REASSIGN",
+    "REFRESH",
+    "REINDEX",
+    "RELEASE",
+    "REVOKE",
+    "SAVEPOINT",
+    "SECURITY",
+    "UNLISTEN",
+    "VACUUM",
+];
+
+/// Reads a statement of this file; `None`, with nothing taken, if it is another.
+pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
+    if cursor.word("BEGIN") {
+        let _ = cursor.word("WORK") || cursor.word("TRANSACTION");
+        return Ok(Some(Statement::Begin { modes: modes(cursor)?, start: false }));
+    }
+    if cursor.words(&["START", "TRANSACTION"]) {
+        return Ok(Some(Statement::Begin { modes: modes(cursor)?, start: true }));
+    }
+    if cursor.at_word("COMMIT") || cursor.at_word("END") {
+        return end(cursor, true).map(Some);
+    }
+    if cursor.at_word("ROLLBACK") || cursor.at_word("ABORT") {
+        return end(cursor, false).map(Some);
+    }
+    if cursor.words(&["PREPARE", "TRANSACTION"]) {
+        return Ok(Some(skip(cursor, "PREPARE TRANSACTION")));
+    }
+    if cursor.word("CHECKPOINT") {
+        return Ok(Some(Statement::Checkpoint));
+    }
+    if cursor.word("COPY") {
+        return copy::parse(cursor).map(|copy| Some(Statement::Copy(Box::new(copy))));
+    }
+    if cursor.word("SHOW") {
+        return show(cursor).map(Some);
+    }
+    if cursor.word("SET") {
+        return set(cursor).map(Some);
+    }
+    if cursor.word("RESET") {
+        return reset(cursor).map(Some);
+    }
+    Ok(unsupported(cursor))
+}
+
+/// Takes all that is left of a statement that is not supported.
+fn skip(cursor: &mut Cursor<'_>, name: &str) -> Statement {
+    cursor.skip(usize::MAX / 2);
+    Statement::Unsupported(name.to_owned())
+}
+
+fn unsupported(cursor: &mut Cursor<'_>) -> Option<Statement> {
+    let name = UNSUPPORTED.iter().find(|name| cursor.at_word(name))?;
+    cursor.skip(1);
+    let full = match cursor.peek().map(|token| &token.token) {
+        Some(Token::Word(word)) if *name == "ALTER" => {
+            format!("{name} {}", word.value.to_uppercase())
+        }
+        _ => (*name).to_owned(),
+    };
+    Some(skip(cursor, &full))
+}
+
+/// COMMIT, END, ROLLBACK and ABORT with what may follow.
+fn end(cursor: &mut Cursor<'_>, commit: bool) -> Result<Statement> {
+    let name = cursor.identifier()?.to_uppercase();
+    if cursor.word("PREPARED") {
+        return Ok(skip(cursor, &format!("{name} PREPARED")));
+    }
+    let _ = cursor.word("WORK") || cursor.word("TRANSACTION");
+    if !commit && cursor.word("TO") {
+        return Ok(skip(cursor, "ROLLBACK TO SAVEPOINT"));
+    }
+    if cursor.words(&["AND", "CHAIN"]) {
+        return Ok(skip(cursor, &format!("{name} AND CHAIN")));
+    }
+    let _ = cursor.words(&["AND", "NO", "CHAIN"]);
+    Ok(if commit { Statement::Commit } else { Statement::Rollback })
+}
+
+fn modes(cursor: &mut Cursor<'_>) -> Result<TransactionModes> {
+    let mut modes = TransactionModes::default();
+    while cursor.peek().is_some() {
+        if cursor.words(&["ISOLATION", "LEVEL"]) {
+            modes.isolation = Some(isolation_level(cursor)?);
+        } else if cursor.words(&["READ", "ONLY"]) {
+            modes.access = Some(Access::ReadOnly);
+        } else if cursor.words(&["READ", "WRITE"]) {
+            modes.access = Some(Access::ReadWrite);
+        } else if cursor.words(&["NOT", "DEFERRABLE"]) {
+            modes.deferrable = Some(false);
+        } else if cursor.word("DEFERRABLE") {
+            modes.deferrable = Some(true);
+        } else {
+            return Err(cursor.unexpected());
+        }
+        let comma = cursor.token(&Token::Comma);
+        if comma && cursor.peek().is_none() {
+            return Err(cursor.unexpected());
+        }
+    }
+    Ok(modes)
+}
+
+fn isolation_level(cursor: &mut Cursor<'_>) -> Result<&'static str> {
+    for (words, name) in [
+        (["READ", "COMMITTED"].as_slice(), "read committed"),
+        (&["READ", "UNCOMMITTED"], "read uncommitted"),
+        (&["REPEATABLE", "READ"], "repeatable read"),
+        (&["SERIALIZABLE"], "serializable"),
+    ] {
+        if cursor.words(words) {
+            return Ok(name);
+        }
+    }
+    Err(cursor.unexpected())
+}
+
+/// The name of a setting, which may have two parts.
+fn setting_name(cursor: &mut Cursor<'_>) -> Result<String> {
+    let mut name = cursor.identifier()?;
+    while cursor.token(&Token::Period) {
+        name.push('.');
+        name.push_str(&cursor.identifier()?);
+    }
+    Ok(name)
+}
+
+/// The names of settings that are spelled in several words.
+fn spelled_name(cursor: &mut Cursor<'_>) -> Option<&'static str> {
+    if cursor.words(&["TIME", "ZONE"]) {
+        Some("timezone")
+    } else if cursor.words(&["TRANSACTION", "ISOLATION", "LEVEL"]) {
+        Some("transaction_isolation")
+    } else {
+        None
+    }
+}
+
+fn show(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    if cursor.word("ALL") {
+        return Ok(Statement::ShowAll);
+    }
+    if cursor.words(&["SESSION", "AUTHORIZATION"]) {
+        return Ok(skip(cursor, "SHOW SESSION AUTHORIZATION"));
+    }
+    match spelled_name(cursor) {
+        Some(name) => Ok(Statement::Show(name.to_owned())),
+        None => setting_name(cursor).map(Statement::Show),
+    }
+}
+
+fn reset(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    if cursor.word("ALL") {
+        return Ok(Statement::ResetAll);
+    }
+    if cursor.words(&["SESSION", "AUTHORIZATION"]) {
+        return Ok(skip(cursor, "RESET SESSION AUTHORIZATION"));
+    }
+    match spelled_name(cursor) {
+        Some(name) => Ok(Statement::Reset(name.to_owned())),
+        None => setting_name(cursor).map(Statement::Reset),
+    }
+}
+
+fn set(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    if cursor.word("TRANSACTION") {
+        if cursor.word("SNAPSHOT") {
+            return Ok(skip(cursor, "SET TRANSACTION SNAPSHOT"));
+        }
+        let modes = modes(cursor)?;
+        if modes == TransactionModes::default() {
+            return Err(cursor.unexpected());
+        }
+        return Ok(Statement::SetTransaction(modes));
+    }
+    if cursor.word("CONSTRAINTS") {
+        return Ok(skip(cursor, "SET CONSTRAINTS"));
+    }
+    let local = cursor.word("LOCAL");
+    if !local && cursor.words(&["SESSION", "CHARACTERISTICS"]) {
+        return Ok(skip(cursor, "SET SESSION CHARACTERISTICS"));
+    }
+    let session = !local && cursor.word("SESSION");
+    if cursor.word("ROLE") {
+        return Ok(skip(cursor, "SET ROLE"));
+    }
+    if cursor.word("AUTHORIZATION") && session {
+        return Ok(skip(cursor, "SET SESSION AUTHORIZATION"));
+    }
+    if cursor.words(&["TIME", "ZONE"]) {
+        let value = if cursor.word("LOCAL") || cursor.word("DEFAULT") {
+            None
+        } else {
+            Some(value(cursor)?)
+        };
+        return Ok(Statement::Set { name: "timezone".to_owned(), value, local });
+    }
+    if cursor.word("NAMES") {
+        let value = if cursor.word("DEFAULT") { None } else { Some(value(cursor)?) };
+        return Ok(Statement::Set { name: "client_encoding".to_owned(), value, local });
+    }
+    let name = setting_name(cursor)?;
+    if !cursor.token(&Token::Eq) && !cursor.word("TO") {
+        return Err(cursor.unexpected());
+    }
+    if cursor.word("DEFAULT") {
+        return Ok(Statement::Set { name, value: None, local });
+    }
+    let mut values = value(cursor)?;
+    while cursor.token(&Token::Comma) {
+        values.push_str(", ");
+        values.push_str(&value(cursor)?);
+    }
+    Ok(Statement::Set { name, value: Some(values), local })
+}
+
+/// A value: a string, a word, or a number with its sign.
+fn value(cursor: &mut Cursor<'_>) -> Result<String> {
+    if let Some(text) = cursor.string() {
+        return Ok(text);
+    }
+    let minus = cursor.token(&Token::Minus);
+    let plus = !minus && cursor.token(&Token::Plus);
+    match cursor.peek().map(|token| &token.token) {
+        Some(Token::Number(digits, false)) => {
+            let digits = digits.clone();
+            cursor.skip(1);
+            Ok(if minus { format!("-{digits}") } else { digits })
+        }
+        Some(Token::Word(_)) if !minus && !plus => cursor.identifier(),
+        _ => Err(cursor.unexpected()),
+    }
+}
+
+impl TransactionModes {
+    /// Refuses what is not supported: levels above read committed.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.isolation {
+            Some(level @ ("repeatable read" | "serializable")) => {
+                Err(Error::unsupported(format!("the isolation level {level}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse as parse_text;
+    use super::*;
+
+    fn statement(text: &str) -> Statement {
+        let mut request = parse_text(text).expect(text);
+        request.statements.pop().expect("one statement").statement
+    }
+
+    #[test]
+    fn transactions_with_their_modes() {
+        let Statement::Begin { modes, start: false } =
+            statement("begin work isolation level read committed, read only not deferrable")
+        else {
+            panic!("not a BEGIN");
+        };
+        assert_eq!(modes.access, Some(Access::ReadOnly));
+        assert_eq!(modes.isolation, Some("read committed"));
+        assert!(modes.check().is_ok());
+        let Statement::Begin { modes, start: true } =
+            statement("START TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+        else {
+            panic!("not a START");
+        };
+        assert!(modes.check().is_err());
+        assert!(matches!(statement("END TRANSACTION"), Statement::Commit));
+        assert!(matches!(statement("abort work and no chain"), Statement::Rollback));
+        assert!(matches!(statement("COMMIT AND CHAIN"), Statement::Unsupported(_)));
+        assert!(parse_text("BEGIN READ").is_err());
+        assert!(parse_text("BEGIN READ ONLY,").is_err());
+    }
+
+    #[test]
+    fn settings_in_their_spellings() {
+        let set = |text: &str| match statement(text) {
+            Statement::Set { name, value, local } => (name, value, local),
+            other => panic!("{text}: {other:?}"),
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(set("SET work_mem = '8MB'"), ("work_mem".to_owned(), some("8MB"), false));
+        assert_eq!(set("SET LOCAL Work_Mem TO 64"), ("work_mem".to_owned(), some("64"), true));
+        assert_eq!(set("SET x = -1"), ("x".to_owned(), some("-1"), false));
+        assert_eq!(set("SET SESSION a.b TO DEFAULT"), ("a.b".to_owned(), None, false));
+        assert_eq!(set("SET TIME ZONE 'UTC'").0, "timezone");
+        assert_eq!(set("SET datestyle = ISO, MDY").1, some("iso, mdy"));
+        assert!(parse_text("SET x").is_err());
+        assert!(parse_text("SET x = ").is_err());
+        assert!(matches!(statement("SHOW ALL"), Statement::ShowAll));
+        assert!(matches!(statement("SHOW TIME ZONE"), Statement::Show(name) if name == "timezone"));
+        assert!(matches!(statement("SET ROLE none"), Statement::Unsupported(_)));
+    }
+}

@@ -1,0 +1,209 @@
+//! What the binder makes and the executor runs. A plan holds no state of an execution: it can be
+//! kept and run again.
+
+use std::rc::Rc;
+
+use catalog::{ColumnDef, TableDef};
+use types::ColumnType;
+
+use crate::bind::TableName;
+use crate::expr::Expr;
+use crate::expr::aggregate::AggregateCall;
+use crate::output::OutputColumn;
+
+/// A statement that is ready to run.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    /// SELECT, VALUES, TABLE
+    Query(Box<Query>),
+    /// INSERT
+    Insert(Box<Insert>),
+    /// UPDATE
+    Update(Box<Update>),
+    /// DELETE
+    Delete(Box<Delete>),
+    /// CREATE TABLE
+    Create(Box<Create>),
+    /// DROP TABLE
+    Drop(Drop),
+    /// TRUNCATE
+    Truncate(Vec<TableName>),
+}
+
+/// A query. Rows go through the parts in this order:
+/// source, filter, grouping, targets, distinct, sort, offset and limit.
+#[derive(Debug)]
+pub(crate) struct Query {
+    /// Where the rows come from.
+    pub source: RowSource,
+    /// The names of the columns of the source, for EXPLAIN.
+    pub names: Vec<String>,
+    /// WHERE
+    pub filter: Option<Expr>,
+    /// GROUP BY, HAVING and aggregates.
+    pub grouping: Option<Grouping>,
+    /// What is computed of each row, or of each group: first what is shown, then what only ORDER
+    /// BY wants.
+    pub targets: Vec<Expr>,
+    /// The columns shown.
+    pub columns: Vec<OutputColumn>,
+    /// DISTINCT
+    pub distinct: Distinct,
+    /// ORDER BY
+    pub sort: Vec<SortKey>,
+    /// LIMIT; NULL is none.
+    pub limit: Option<Expr>,
+    /// OFFSET
+    pub offset: Option<Expr>,
+}
+
+/// Where rows come from.
+#[derive(Debug)]
+pub(crate) enum RowSource {
+    /// One row without columns.
+    One,
+    /// The rows of a table.
+    Table(TableSource),
+    /// VALUES
+    Values(Vec<Vec<Expr>>),
+    /// `generate_series` of bigint or integer.
+    Series { start: Expr, stop: Expr, step: Expr, ty: ColumnType },
+}
+
+/// A table to be read.
+#[derive(Debug, Clone)]
+pub(crate) struct TableSource {
+    /// The table.
+    pub table: Rc<TableDef>,
+    /// Its alias, for EXPLAIN.
+    pub alias: Option<String>,
+    /// Which columns are used.
+    pub wanted: Vec<bool>,
+    /// Whether the system columns are used.
+    pub system: bool,
+}
+
+/// Groups. The row of a group holds the values of the keys, then the results of the aggregates.
+#[derive(Debug)]
+pub(crate) struct Grouping {
+    /// What equal values of make a group. None: all rows are one group, also if there are none.
+    pub keys: Vec<Expr>,
+    /// Whether there was a GROUP BY.
+    pub grouped: bool,
+    /// The aggregates.
+    pub aggregates: Vec<AggregateCall>,
+    /// HAVING
+    pub having: Option<Expr>,
+}
+
+/// Which rows are shown once only.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Distinct {
+    /// None.
+    No,
+    /// Those whose shown columns are all equal.
+    All,
+    /// Those that are equal in these targets: the first of them.
+    On(Vec<usize>),
+}
+
+/// One key of ORDER BY.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SortKey {
+    /// The target.
+    pub target: usize,
+    /// Whether larger values come first.
+    pub descending: bool,
+    /// Whether NULLs come first.
+    pub nulls_first: bool,
+}
+
+/// RETURNING
+#[derive(Debug)]
+pub(crate) struct Returning {
+    /// What is computed of each row.
+    pub targets: Vec<Expr>,
+    /// The columns shown.
+    pub columns: Vec<OutputColumn>,
+    /// Whether the system columns are used.
+    pub system: bool,
+}
+
+/// INSERT
+#[derive(Debug)]
+pub(crate) struct Insert {
+    /// The table.
+    pub table: Rc<TableDef>,
+    /// Where each column's value comes from.
+    pub columns: Vec<ColumnSource>,
+    /// The rows.
+    pub source: InsertSource,
+    /// RETURNING
+    pub returning: Option<Returning>,
+}
+
+/// Where the value of a column of a new row comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum ColumnSource {
+    /// The value at that place of what is given.
+    Given(usize),
+    /// The column's default.
+    Default(Expr),
+}
+
+/// Where new rows come from.
+#[derive(Debug)]
+pub(crate) enum InsertSource {
+    /// Expressions, for each row.
+    Values(Vec<Vec<Expr>>),
+    /// A query, and what is made of the values of its rows.
+    Query(Box<Query>, Vec<Expr>),
+}
+
+/// UPDATE
+#[derive(Debug)]
+pub(crate) struct Update {
+    /// The table, all columns of which are read.
+    pub source: TableSource,
+    /// The names of its columns, for EXPLAIN.
+    pub names: Vec<String>,
+    /// WHERE
+    pub filter: Option<Expr>,
+    /// Which columns get which values.
+    pub assignments: Vec<(usize, Expr)>,
+    /// RETURNING
+    pub returning: Option<Returning>,
+}
+
+/// DELETE
+#[derive(Debug)]
+pub(crate) struct Delete {
+    /// The table.
+    pub source: TableSource,
+    /// The names of its columns, for EXPLAIN.
+    pub names: Vec<String>,
+    /// WHERE
+    pub filter: Option<Expr>,
+    /// RETURNING
+    pub returning: Option<Returning>,
+}
+
+/// CREATE TABLE
+#[derive(Debug)]
+pub(crate) struct Create {
+    /// The table's name.
+    pub name: TableName,
+    /// Its columns.
+    pub columns: Vec<ColumnDef>,
+    /// Whether it is no error if there is one.
+    pub if_not_exists: bool,
+}
+
+/// DROP TABLE
+#[derive(Debug)]
+pub(crate) struct Drop {
+    /// The tables.
+    pub names: Vec<TableName>,
+    /// Whether missing ones are no error.
+    pub if_exists: bool,
+}

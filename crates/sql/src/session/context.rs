@@ -1,0 +1,265 @@
+//! What functions and the executor see of their session: storage, settings, times.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use config::{ByteaOutput, Settings};
+use types::{Lsn, Row};
+
+use super::settings::SessionSettings;
+use crate::bind::TableName;
+use crate::error::{Error, Report, Result};
+use crate::exec::undefined_table;
+use crate::functions::{Environment, LogPosition};
+use crate::output::Output;
+use crate::storage::Storage;
+use crate::values::Style;
+use crate::values::datetime::Now;
+use crate::views::Views;
+use txn::LockMode;
+
+/// How much a notice weighs, against `client_min_messages`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Weight {
+    Notice,
+    Warning,
+}
+
+/// The part of a session that statements see.
+pub(crate) struct Context {
+    pub(crate) storage: Rc<dyn Storage>,
+    pub(super) settings: RefCell<SessionSettings>,
+    pub(crate) views: Views,
+    /// Whether the transaction may not write.
+    pub(super) read_only: Cell<bool>,
+    style: Cell<Style>,
+    statement_time: Cell<i64>,
+    clock: TransactionClock,
+}
+
+/// The time of the transaction, and whether anybody asked for it.
+#[derive(Default)]
+pub(super) struct TransactionClock {
+    micros: Cell<i64>,
+    asked: Cell<bool>,
+}
+
+impl Now for TransactionClock {
+    fn transaction_time(&self) -> i64 {
+        self.asked.set(true);
+        self.micros.get()
+    }
+}
+
+fn style_of(settings: &Settings) -> Style {
+    Style {
+        extra_float_digits: settings.extra_float_digits,
+        bytea_hex: settings.bytea_output == ByteaOutput::Hex,
+    }
+}
+
+impl Context {
+    pub(super) fn new(storage: Rc<dyn Storage>, settings: Settings) -> Context {
+        let style = Cell::new(style_of(&settings));
+        storage.apply(&settings);
+        Context {
+            storage,
+            settings: RefCell::new(SessionSettings::new(settings)),
+            views: Views::default(),
+            read_only: Cell::new(false),
+            style,
+            statement_time: Cell::new(0),
+            clock: TransactionClock::default(),
+        }
+    }
+
+    /// A request has come.
+    pub(super) fn begin_request(&self) {
+        self.statement_time.set(self.storage.clock());
+    }
+
+    pub(super) fn begin_transaction(&self) {
+        self.storage.begin();
+        self.clock.micros.set(self.statement_time.get());
+        self.read_only.set(false);
+        self.settings.borrow_mut().begin();
+    }
+
+    pub(super) fn end_statement(&self) -> Result<()> {
+        self.storage.end_command()
+    }
+
+    pub(super) fn commit(&self) -> Result<()> {
+        let synchronous = {
+            let settings = self.settings.borrow();
+            settings.current.synchronous_commit == config::SynchronousCommit::On
+        };
+        self.storage.commit(synchronous)?;
+        self.read_only.set(false);
+        if self.settings.borrow_mut().commit() {
+            self.settings_changed();
+        }
+        Ok(())
+    }
+
+    pub(super) fn abort(&self) {
+        self.storage.abort();
+        self.read_only.set(false);
+        if self.settings.borrow_mut().abort() {
+            self.settings_changed();
+        }
+    }
+
+    /// Takes over settings that were read again.
+    pub(super) fn reload(&self, fresh: &Settings) {
+        self.settings.borrow_mut().reload(fresh);
+        self.settings_changed();
+    }
+
+    /// Tells those who hold values of settings.
+    pub(super) fn settings_changed(&self) {
+        let settings = self.settings.borrow();
+        self.style.set(style_of(&settings.current));
+        self.storage.apply(&settings.current);
+    }
+
+    /// Forgets that somebody asked for the time.
+    pub(super) fn forget_asked(&self) {
+        self.clock.asked.set(false);
+    }
+
+    /// Whether somebody asked for the time of the transaction since [`Context::forget_asked`].
+    pub(super) fn was_asked(&self) -> bool {
+        self.clock.asked.get()
+    }
+
+    /// `work_mem` in bytes.
+    pub(crate) fn work_mem(&self) -> u64 {
+        self.settings.borrow().current.work_mem
+    }
+
+    /// The clock for input of dates and times.
+    pub(crate) fn clock(&self) -> &dyn Now {
+        &self.clock
+    }
+
+    /// Sends a notice, if the client wants to hear of such.
+    pub(crate) fn notice(
+        &self,
+        out: &mut dyn Output,
+        weight: Weight,
+        report: &Report,
+    ) -> Result<()> {
+        use config::MessageLevel as Level;
+        let least = self.settings.borrow().current.client_min_messages;
+        let wanted = match least {
+            Level::Warning => weight >= Weight::Warning,
+            Level::Error | Level::Fatal | Level::Panic => false,
+            _ => true,
+        };
+        if wanted {
+            out.notice(report)?;
+        }
+        Ok(())
+    }
+
+    /// The rows of a view.
+    pub(crate) fn view_rows(&self, name: &str) -> Result<Vec<Row>> {
+        if name == "pg_settings" {
+            let settings = self.settings.borrow();
+            return Ok(crate::views::settings_rows(&settings.current, &settings.base));
+        }
+        match self.storage.view(name)? {
+            Some(rows) => Ok(rows),
+            None => Err(Error::internal(format!("view \"{name}\" has no rows"))),
+        }
+    }
+}
+
+impl Environment for Context {
+    fn style(&self) -> Style {
+        self.style.get()
+    }
+
+    fn now(&self) -> &dyn Now {
+        &self.clock
+    }
+
+    fn statement_time(&self) -> i64 {
+        self.statement_time.get()
+    }
+
+    fn clock_time(&self) -> i64 {
+        self.storage.clock()
+    }
+
+    fn user(&self) -> String {
+        self.storage.user()
+    }
+
+    fn setting(&self, name: &str) -> Result<String> {
+        self.settings.borrow().show(name, self.read_only.get())
+    }
+
+    fn backend_pid(&self) -> i32 {
+        self.storage.pid()
+    }
+
+    fn transaction_id(&self) -> Result<u64> {
+        self.storage.transaction_id()
+    }
+
+    fn log_position(&self, position: LogPosition) -> Lsn {
+        self.storage.log_position(position)
+    }
+
+    fn sleep(&self, seconds: f64) -> Result<()> {
+        self.storage.sleep(seconds)
+    }
+
+    fn relation_size(&self, name: &str) -> Result<i64> {
+        let name = parse_name(name)?;
+        match self.storage.open(&name, LockMode::AccessShare)? {
+            Some(table) => {
+                let pages = i64::from(self.storage.pages(&table)?);
+                Ok(pages * types::PAGE_SIZE as i64)
+            }
+            None if self.views.find(&name).is_some() => Ok(0),
+            None => Err(undefined_table(&name)),
+        }
+    }
+}
+
+/// A table's name in a text: parts between points, quoted ones as they stand.
+fn parse_name(text: &str) -> Result<TableName> {
+    let mut parts = Vec::new();
+    let mut part = String::new();
+    let mut quoted = false;
+    for c in text.trim().chars() {
+        match c {
+            '"' => quoted = !quoted,
+            '.' if !quoted => parts.push(std::mem::take(&mut part)),
+            c if quoted => part.push(c),
+            c => part.push(c.to_ascii_lowercase()),
+        }
+    }
+    parts.push(part);
+    if quoted || parts.iter().any(String::is_empty) {
+        let code = types::SqlState::INVALID_NAME;
+        return Err(Error::new(code, "invalid name syntax"));
+    }
+    TableName::from_parts(parts, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_texts() {
+        let name = parse_name(" Public.\"My.T\" ").expect("good");
+        assert_eq!((name.schema.as_deref(), name.name.as_str()), (Some("public"), "My.T"));
+        assert!(parse_name("a..b").is_err());
+        assert!(parse_name("\"a").is_err());
+    }
+}

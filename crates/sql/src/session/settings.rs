@@ -1,0 +1,190 @@
+//! The settings of a session, and what a rollback takes back of them.
+//!
+//! SET lasts for the session, but is undone if its transaction rolls back; SET LOCAL lasts for the
+//! transaction. So there are up to three versions: what RESET brings back (`base`), what the session
+//! will have after the transaction (`kept`), and what counts now (`current`).
+
+use config::Settings;
+use types::SqlState;
+
+use crate::error::{Error, Result};
+
+/// The settings of a session.
+pub(crate) struct SessionSettings {
+    /// The settings that the session began with.
+    pub(crate) base: Settings,
+    /// What counts now.
+    pub(crate) current: Settings,
+    /// What the session had when the transaction began, once a statement has changed something.
+    before: Option<Settings>,
+    /// What the session will have if the transaction commits, once SET LOCAL was used.
+    kept: Option<Settings>,
+}
+
+/// Where a change of a setting goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Change<'a> {
+    Set(&'a str),
+    Reset,
+}
+
+fn report(error: &config::Error) -> Error {
+    Error::from_diagnostic(error)
+}
+
+impl SessionSettings {
+    pub(super) fn new(base: Settings) -> SessionSettings {
+        SessionSettings { current: base.clone(), base, before: None, kept: None }
+    }
+
+    /// A transaction begins.
+    pub(super) fn begin(&mut self) {
+        self.before = None;
+        self.kept = None;
+    }
+
+    /// The transaction commits; says whether what counts has changed by that.
+    pub(super) fn commit(&mut self) -> bool {
+        self.before = None;
+        match self.kept.take() {
+            Some(kept) => {
+                self.current = kept;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The transaction rolls back; says whether what counts has changed by that.
+    pub(super) fn abort(&mut self) -> bool {
+        self.kept = None;
+        match self.before.take() {
+            Some(before) => {
+                self.current = before;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes over settings that were read again.
+    pub(super) fn reload(&mut self, fresh: &Settings) {
+        let versions = [Some(&mut self.base), Some(&mut self.current)];
+        let versions = versions.into_iter().chain([self.before.as_mut(), self.kept.as_mut()]);
+        for version in versions.flatten() {
+            version.reload(fresh);
+        }
+    }
+
+    /// SET and RESET of one setting.
+    pub(super) fn change(&mut self, name: &str, change: Change<'_>, local: bool) -> Result<()> {
+        if let Change::Set(value) = change {
+            check_isolation(name, value)?;
+        }
+        let apply = |settings: &mut Settings, base: &Settings| match change {
+            Change::Set(value) => settings.set_text(name, value).map(|_| ()),
+            Change::Reset => settings.reset(name, base).map(|_| ()),
+        };
+        let mut changed = self.current.clone();
+        apply(&mut changed, &self.base).map_err(|error| report(&error))?;
+        if local {
+            self.kept.get_or_insert_with(|| self.current.clone());
+        } else if let Some(kept) = &mut self.kept {
+            apply(kept, &self.base).map_err(|error| report(&error))?;
+        }
+        let old = std::mem::replace(&mut self.current, changed);
+        self.before.get_or_insert(old);
+        Ok(())
+    }
+
+    /// RESET ALL.
+    pub(super) fn reset_all(&mut self) {
+        self.before.get_or_insert_with(|| self.current.clone());
+        self.current.reset_all(&self.base);
+        if let Some(kept) = &mut self.kept {
+            kept.reset_all(&self.base);
+        }
+    }
+
+    /// What SHOW prints.
+    pub(crate) fn show(&self, name: &str, read_only: bool) -> Result<String> {
+        let on_off = |on: bool| if on { "on" } else { "off" }.to_owned();
+        match name.to_ascii_lowercase().as_str() {
+            "transaction_read_only" => Ok(on_off(read_only)),
+            "default_transaction_read_only" => Ok(on_off(false)),
+            "is_superuser" => Ok(on_off(true)),
+            "standard_conforming_strings" => Ok(on_off(true)),
+            _ => self.current.get_text(name).map_err(|error| report(&error)),
+        }
+    }
+
+    /// The name that the result of SHOW has: as the setting is declared.
+    pub(super) fn shown_name(&self, name: &str) -> String {
+        match config::find(name) {
+            Some(setting) => setting.name.to_owned(),
+            None => name.to_ascii_lowercase(),
+        }
+    }
+}
+
+/// Levels above read committed are not supported; that they exist must not let them pass.
+fn check_isolation(name: &str, value: &str) -> Result<()> {
+    let about_isolation = ["transaction_isolation", "default_transaction_isolation"]
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(name));
+    let value = value.to_ascii_lowercase();
+    if about_isolation && matches!(value.as_str(), "repeatable read" | "serializable") {
+        return Err(Error::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("the isolation level {value} is not supported"),
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn work_mem(settings: &SessionSettings) -> String {
+        settings.show("work_mem", false).expect("known")
+    }
+
+    #[test]
+    fn a_rollback_takes_set_back_and_a_commit_keeps_it() {
+        let mut settings = SessionSettings::new(Settings::default());
+        settings.begin();
+        settings.change("work_mem", Change::Set("1MB"), false).expect("may");
+        assert_eq!(work_mem(&settings), "1MB");
+        assert!(settings.abort());
+        assert_eq!(work_mem(&settings), "4MB");
+        settings.begin();
+        settings.change("work_mem", Change::Set("2MB"), false).expect("may");
+        assert!(!settings.commit());
+        assert_eq!(work_mem(&settings), "2MB");
+    }
+
+    #[test]
+    fn set_local_ends_with_its_transaction() {
+        let mut settings = SessionSettings::new(Settings::default());
+        settings.begin();
+        settings.change("work_mem", Change::Set("1MB"), true).expect("may");
+        settings.change("extra_float_digits", Change::Set("0"), false).expect("may");
+        assert_eq!(work_mem(&settings), "1MB");
+        assert!(settings.commit());
+        assert_eq!(work_mem(&settings), "4MB");
+        assert_eq!(settings.show("extra_float_digits", false).expect("known"), "0");
+    }
+
+    #[test]
+    fn a_refused_change_changes_nothing() {
+        let mut settings = SessionSettings::new(Settings::default());
+        settings.begin();
+        assert!(settings.change("work_mem", Change::Set("nonsense"), false).is_err());
+        assert!(
+            settings.change("transaction_isolation", Change::Set("serializable"), false).is_err()
+        );
+        assert!(settings.change("nope", Change::Reset, false).is_err());
+        assert_eq!(settings.current, Settings::default());
+    }
+}

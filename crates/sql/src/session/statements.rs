@@ -1,0 +1,494 @@
+//! What each statement does.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use sqlparser::ast::{
+    AnalyzeFormat, AnalyzeFormatKind, DescribeAlias, Expr as AstExpr, Statement as AstStatement,
+    UtilityOption, Value, ValueWithSpan,
+};
+use types::{ColumnType, Datum, SqlState};
+
+use super::cache::KeptPlan;
+use super::settings::Change;
+use super::tables::{UsedTables, still_stand};
+use super::transaction::Block;
+use super::{Context, Session, Weight, transaction_is_aborted, warning};
+use crate::bind::names::fold;
+use crate::bind::{
+    BindContext, Parameters, Unknowns, bind_create, bind_delete, bind_drop, bind_insert,
+    bind_query, bind_truncate, bind_update,
+};
+use crate::error::{Error, Result};
+use crate::exec::{Execution, ExplainOptions, Reader, copy_from, copy_to, explain};
+use crate::output::{Output, OutputColumn, TextRow};
+use crate::parse::{
+    CopyStatement, Endpoint, Parsed, Request, Source, Statement, TransactionModes, parse,
+};
+use crate::planned::Plan;
+
+impl Session {
+    /// Executes one statement of a request; `keep` is the text to keep its plan by.
+    pub(super) fn execute_statement(
+        &mut self,
+        request: &Request,
+        parsed: &Parsed,
+        several: bool,
+        last: bool,
+        keep: Option<&str>,
+        out: &mut dyn Output,
+    ) -> Result<()> {
+        let ends = matches!(parsed.statement, Statement::Commit | Statement::Rollback);
+        if self.block == Block::Failed && !ends {
+            return Err(transaction_is_aborted());
+        }
+        match &parsed.statement {
+            Statement::Begin { modes, start } => {
+                self.begin_block(modes, out)?;
+                out.done(if *start { "START TRANSACTION" } else { "BEGIN" })?;
+            }
+            Statement::Commit => {
+                let tag = self.commit_block(out)?;
+                out.done(tag)?;
+            }
+            Statement::Rollback => {
+                let tag = self.roll_back_block(out)?;
+                out.done(tag)?;
+            }
+            statement => {
+                self.ensure_transaction(several);
+                let tag = self.run_statement(request, statement, keep, out)?;
+                self.end_statement(last)?;
+                out.done(&tag)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn run_statement(
+        &mut self,
+        request: &Request,
+        statement: &Statement,
+        keep: Option<&str>,
+        out: &mut dyn Output,
+    ) -> Result<String> {
+        match statement {
+            Statement::Sql(statement) => self.run_sql(request, statement, keep, out),
+            Statement::SetTransaction(modes) => self.set_transaction(modes, out),
+            Statement::Checkpoint => {
+                self.context.storage.checkpoint()?;
+                Ok("CHECKPOINT".to_owned())
+            }
+            Statement::Show(name) => self.show(name, out),
+            Statement::ShowAll => self.show_all(out),
+            Statement::Set { name, value, local } => {
+                let change = value.as_deref().map_or(Change::Reset, Change::Set);
+                self.change_setting(name, change, *local, out)?;
+                Ok("SET".to_owned())
+            }
+            Statement::Reset(name) => {
+                self.change_setting(name, Change::Reset, false, out)?;
+                Ok("RESET".to_owned())
+            }
+            Statement::ResetAll => {
+                self.context.settings.borrow_mut().reset_all();
+                self.context.settings_changed();
+                Ok("RESET".to_owned())
+            }
+            Statement::Copy(copy) => self.copy_out(request, copy, out),
+            Statement::Unsupported(name) => Err(Error::unsupported(name)),
+            Statement::Begin { .. } | Statement::Commit | Statement::Rollback => {
+                Err(Error::internal("transaction statement in a wrong place"))
+            }
+        }
+    }
+
+    fn run_sql(
+        &mut self,
+        request: &Request,
+        statement: &AstStatement,
+        keep: Option<&str>,
+        out: &mut dyn Output,
+    ) -> Result<String> {
+        match statement {
+            AstStatement::Prepare { name, data_types, statement } => {
+                self.prepare(&fold(name), data_types, statement, &request.source)
+            }
+            AstStatement::Execute { .. } => {
+                let (plan, params) = self.prepared_plan(&request.source, statement)?;
+                self.run_plan(&plan.plan, &params, out)
+            }
+            AstStatement::Deallocate { name, prepare: _ } => self.deallocate(name),
+            AstStatement::Explain { .. } => self.explain(request, statement, out),
+            _ => {
+                self.context.forget_asked();
+                let params = Parameters::default();
+                let plan = plan(&self.context, &request.source, &params, statement)?;
+                let plan = Rc::new(plan);
+                let kept = matches!(
+                    plan.plan,
+                    Plan::Query(_) | Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_)
+                );
+                if let Some(text) = keep.filter(|_| kept && !self.context.was_asked()) {
+                    self.cache.put(text, Rc::clone(&plan));
+                }
+                self.run_plan(&plan.plan, &[], out)
+            }
+        }
+    }
+
+    /// Runs a plan that was kept for the text of a line.
+    pub(super) fn run_kept(
+        &mut self,
+        line: &str,
+        plan: &Rc<KeptPlan>,
+        out: &mut dyn Output,
+    ) -> Result<()> {
+        let done = self.try_kept(line, plan, out);
+        if let Err(error) = &done
+            && !matches!(error, Error::Stop(_))
+        {
+            self.fail();
+        }
+        done
+    }
+
+    fn try_kept(&mut self, line: &str, plan: &Rc<KeptPlan>, out: &mut dyn Output) -> Result<()> {
+        self.ensure_transaction(false);
+        if !still_stand(&self.context, &plan.tables)? {
+            self.cache.remove(line);
+            let request = parse(line)?;
+            return self.execute_request(line, &request, out);
+        }
+        let tag = self.run_plan(&plan.plan, &[], out)?;
+        self.end_statement(true)?;
+        out.done(&tag)?;
+        Ok(())
+    }
+
+    /// Runs a plan; answers its tag.
+    fn run_plan(&mut self, plan: &Plan, params: &[Datum], out: &mut dyn Output) -> Result<String> {
+        self.check_read_only(plan)?;
+        self.has_run = true;
+        self.context.storage.check_interrupts()?;
+        Execution::new(&self.context, params).run(plan, out)
+    }
+
+    /// `25006` for what writes in a transaction that may not.
+    fn check_read_only(&self, plan: &Plan) -> Result<()> {
+        match plan {
+            Plan::Query(_) => Ok(()),
+            Plan::Insert(_) => self.refuse_if_read_only("INSERT"),
+            Plan::Update(_) => self.refuse_if_read_only("UPDATE"),
+            Plan::Delete(_) => self.refuse_if_read_only("DELETE"),
+            Plan::Create(_) => self.refuse_if_read_only("CREATE TABLE"),
+            Plan::Drop(_) => self.refuse_if_read_only("DROP TABLE"),
+            Plan::Truncate(_) => self.refuse_if_read_only("TRUNCATE TABLE"),
+        }
+    }
+
+    fn refuse_if_read_only(&self, what: &str) -> Result<()> {
+        if !self.context.read_only.get() {
+            return Ok(());
+        }
+        Err(Error::new(
+            SqlState::READ_ONLY_SQL_TRANSACTION,
+            format!("cannot execute {what} in a read-only transaction"),
+        ))
+    }
+
+    fn set_transaction(
+        &mut self,
+        modes: &TransactionModes,
+        out: &mut dyn Output,
+    ) -> Result<String> {
+        modes.check()?;
+        if self.block == Block::None {
+            let code = SqlState::NO_ACTIVE_SQL_TRANSACTION;
+            let report = warning(code, "SET TRANSACTION can only be used in transaction blocks");
+            self.context.notice(out, Weight::Warning, &report)?;
+        }
+        self.apply_modes(modes)?;
+        Ok("SET".to_owned())
+    }
+
+    fn change_setting(
+        &mut self,
+        name: &str,
+        change: Change<'_>,
+        local: bool,
+        out: &mut dyn Output,
+    ) -> Result<()> {
+        if local && self.block == Block::None {
+            let code = SqlState::NO_ACTIVE_SQL_TRANSACTION;
+            let report = warning(code, "SET LOCAL can only be used in transaction blocks");
+            self.context.notice(out, Weight::Warning, &report)?;
+        }
+        self.context.settings.borrow_mut().change(name, change, local)?;
+        self.context.settings_changed();
+        Ok(())
+    }
+
+    fn show(&self, name: &str, out: &mut dyn Output) -> Result<String> {
+        let settings = self.context.settings.borrow();
+        let value = settings.show(name, self.context.read_only.get())?;
+        send_texts(&[&settings.shown_name(name)], [vec![value]].into_iter(), out)?;
+        Ok("SHOW".to_owned())
+    }
+
+    fn show_all(&self, out: &mut dyn Output) -> Result<String> {
+        let settings = self.context.settings.borrow();
+        let rows = config::settings().iter().map(|setting| {
+            let value = settings.current.text(setting);
+            vec![setting.name.to_owned(), value, setting.summary().to_owned()]
+        });
+        let mut rows: Vec<Vec<String>> = rows.collect();
+        rows.sort_by_key(|row| row[0].to_ascii_lowercase());
+        send_texts(&["name", "setting", "description"], rows.into_iter(), out)?;
+        Ok("SHOW".to_owned())
+    }
+
+    fn copy_out(
+        &mut self,
+        request: &Request,
+        copy: &CopyStatement,
+        out: &mut dyn Output,
+    ) -> Result<String> {
+        match copy.endpoint {
+            Endpoint::Stdio => {}
+            Endpoint::File => return Err(Error::unsupported("COPY with a file of the server")),
+            Endpoint::Program => return Err(Error::unsupported("COPY with a program")),
+        }
+        self.has_run = true;
+        let params = Parameters::default();
+        let tables = UsedTables::new(&self.context);
+        let context = bind_context(&self.context, &request.source, &params, &tables);
+        let execution = Execution::new(&self.context, &[]);
+        let count = copy_to(&execution, &context, copy, out)?;
+        Ok(format!("COPY {count}"))
+    }
+
+    /// The COPY … FROM STDIN of a request; answers how many rows came in.
+    pub(super) fn copy_in(
+        &mut self,
+        request: &Request,
+        several: bool,
+        reader: &mut Reader<'_>,
+    ) -> Result<u64> {
+        if self.block == Block::Failed {
+            return Err(transaction_is_aborted());
+        }
+        let Some(copy) = request.copy_from_stdin() else {
+            return Err(Error::internal("request without the COPY that it ends with"));
+        };
+        self.ensure_transaction(several);
+        self.refuse_if_read_only("COPY FROM")?;
+        self.has_run = true;
+        let params = Parameters::default();
+        let tables = UsedTables::new(&self.context);
+        let context = bind_context(&self.context, &request.source, &params, &tables);
+        copy_from(&Execution::new(&self.context, &[]), &context, copy, reader)
+    }
+
+    fn explain(
+        &mut self,
+        request: &Request,
+        statement: &AstStatement,
+        out: &mut dyn Output,
+    ) -> Result<String> {
+        let AstStatement::Explain {
+            describe_alias,
+            analyze,
+            verbose,
+            query_plan,
+            estimate,
+            statement,
+            format,
+            options,
+        } = statement
+        else {
+            return Err(Error::internal("not an EXPLAIN"));
+        };
+        if !matches!(describe_alias, DescribeAlias::Explain) || *query_plan || *estimate {
+            return Err(Error::syntax("EXPLAIN in a form that PostgreSQL does not have"));
+        }
+        match format {
+            None | Some(AnalyzeFormatKind::Keyword(AnalyzeFormat::TEXT)) => {}
+            Some(_) => return Err(Error::unsupported("EXPLAIN in a format other than text")),
+        }
+        let options = explain_options(*analyze, *verbose, options.as_deref().unwrap_or(&[]))?;
+        let start = Instant::now();
+        let (plan, params) = match statement.as_ref() {
+            AstStatement::Execute { .. } => self.prepared_plan(&request.source, statement)?,
+            AstStatement::Query(_)
+            | AstStatement::Insert(_)
+            | AstStatement::Update(_)
+            | AstStatement::Delete(_) => {
+                let params = Parameters::default();
+                let plan = plan(&self.context, &request.source, &params, statement)?;
+                (Rc::new(plan), Vec::new())
+            }
+            _ => return Err(Error::syntax("EXPLAIN of a statement without a plan")),
+        };
+        if options.analyze {
+            self.check_read_only(&plan.plan)?;
+        }
+        self.has_run = true;
+        let planning_ms = start.elapsed().as_secs_f64() * 1000.0;
+        let execution = Execution::new(&self.context, &params);
+        let lines = explain(&execution, &plan.plan, &options, planning_ms)?;
+        send_texts(&["QUERY PLAN"], lines.into_iter().map(|line| vec![line]), out)?;
+        Ok("EXPLAIN".to_owned())
+    }
+}
+
+/// What binding needs, over the tables of the session.
+pub(super) fn bind_context<'a>(
+    context: &'a Context,
+    source: &'a Source,
+    params: &'a Parameters,
+    tables: &'a UsedTables<'a>,
+) -> BindContext<'a> {
+    BindContext { env: context, source, params, tables }
+}
+
+/// Plans a statement.
+pub(super) fn plan(
+    context: &Context,
+    source: &Source,
+    params: &Parameters,
+    statement: &AstStatement,
+) -> Result<KeptPlan> {
+    let tables = UsedTables::new(context);
+    let bind = bind_context(context, source, params, &tables);
+    let plan = match statement {
+        AstStatement::Query(query) => {
+            Plan::Query(Box::new(bind_query(&bind, query, Unknowns::Text)?))
+        }
+        AstStatement::Insert(insert) => Plan::Insert(Box::new(bind_insert(&bind, insert)?)),
+        AstStatement::Update(update) => Plan::Update(Box::new(bind_update(&bind, update)?)),
+        AstStatement::Delete(delete) => Plan::Delete(Box::new(bind_delete(&bind, delete)?)),
+        AstStatement::CreateTable(create) => Plan::Create(Box::new(bind_create(&bind, create)?)),
+        AstStatement::Drop { .. } => Plan::Drop(bind_drop(&bind, statement)?),
+        AstStatement::Truncate(truncate) => Plan::Truncate(bind_truncate(&bind, truncate)?),
+        other => return Err(Error::unsupported(first_words(other))),
+    };
+    Ok(KeptPlan { plan, tables: tables.into_used() })
+}
+
+/// The first two words of a statement, to name it by.
+fn first_words(statement: &AstStatement) -> String {
+    let text = statement.to_string();
+    text.split_whitespace().take(2).collect::<Vec<_>>().join(" ").to_uppercase()
+}
+
+/// Sends a row set of texts.
+pub(super) fn send_texts(
+    names: &[&str],
+    rows: impl Iterator<Item = Vec<String>>,
+    out: &mut dyn Output,
+) -> Result<()> {
+    let columns: Vec<OutputColumn> = names
+        .iter()
+        .map(|name| OutputColumn { name: (*name).to_owned(), ty: ColumnType::Text })
+        .collect();
+    out.columns(&columns)?;
+    let mut text = TextRow::default();
+    for row in rows {
+        text.clear();
+        for value in &row {
+            text.push_with(|text| text.push_str(value));
+        }
+        out.row(&text)?;
+    }
+    Ok(())
+}
+
+fn explain_options(
+    analyze: bool,
+    verbose: bool,
+    given: &[UtilityOption],
+) -> Result<ExplainOptions> {
+    if verbose {
+        return Err(Error::unsupported("EXPLAIN VERBOSE"));
+    }
+    let mut options = ExplainOptions {
+        analyze,
+        costs: true,
+        buffers: false,
+        wal: false,
+        timing: false,
+        summary: false,
+    };
+    let (mut timing, mut summary) = (None, None);
+    for UtilityOption { name, arg } in given {
+        let name = fold(name);
+        if name == "format" {
+            check_format(arg.as_ref())?;
+            continue;
+        }
+        let on = option_is_on(&name, arg.as_ref())?;
+        match name.as_str() {
+            "analyze" => options.analyze = on,
+            "costs" => options.costs = on,
+            "buffers" => options.buffers = on,
+            "wal" => options.wal = on,
+            "timing" => timing = Some(on),
+            "summary" => summary = Some(on),
+            "verbose" | "settings" if !on => {}
+            "verbose" | "settings" => {
+                return Err(Error::unsupported(format!("EXPLAIN {}", name.to_uppercase())));
+            }
+            other => {
+                return Err(Error::syntax(format!("unrecognized EXPLAIN option \"{other}\"")));
+            }
+        }
+    }
+    for (wanted, name) in [(options.wal, "WAL"), (timing == Some(true), "TIMING")] {
+        if wanted && !options.analyze {
+            return Err(Error::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("EXPLAIN option {name} requires ANALYZE"),
+            ));
+        }
+    }
+    options.timing = timing.unwrap_or(options.analyze);
+    options.summary = summary.unwrap_or(options.analyze);
+    Ok(options)
+}
+
+/// The word or literal that an option has as its value.
+fn option_word(arg: Option<&AstExpr>) -> Option<String> {
+    match arg {
+        None => Some("on".to_owned()),
+        Some(AstExpr::Identifier(ident)) => Some(fold(ident)),
+        Some(AstExpr::Value(ValueWithSpan { value, span: _ })) => match value {
+            Value::Boolean(value) => Some(value.to_string()),
+            Value::Number(digits, _) => Some(digits.clone()),
+            Value::SingleQuotedString(text) => Some(text.to_ascii_lowercase()),
+            _ => None,
+        },
+        Some(_) => None,
+    }
+}
+
+fn option_is_on(name: &str, arg: Option<&AstExpr>) -> Result<bool> {
+    match option_word(arg).as_deref() {
+        Some("on" | "true" | "1") => Ok(true),
+        Some("off" | "false" | "0") => Ok(false),
+        _ => Err(Error::syntax(format!("{name} requires a Boolean value"))),
+    }
+}
+
+fn check_format(arg: Option<&AstExpr>) -> Result<()> {
+    match option_word(arg).as_deref() {
+        Some("text") => Ok(()),
+        Some("xml" | "json" | "yaml") => {
+            Err(Error::unsupported("EXPLAIN in a format other than text"))
+        }
+        _ => Err(Error::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            "unrecognized value for EXPLAIN option \"format\"",
+        )),
+    }
+}

@@ -1,0 +1,142 @@
+//! The seam between the executor and the rooms below it: transactions, tables and rows, as one
+//! session uses them.
+//!
+//! A session has one transaction at a time, so the transaction stands behind this seam and is not
+//! handed around. There are two implementations: `engine`, on the rooms, and one in memory for
+//! golden tests of the language.
+
+use std::rc::Rc;
+
+use catalog::{ColumnDef, TableDef};
+use config::Settings;
+use txn::LockMode;
+use types::{Datum, Lsn, Row, TupleId};
+
+use crate::bind::TableName;
+use crate::error::Result;
+use crate::functions::LogPosition;
+
+/// A row version that a scan found.
+pub(crate) struct Version<'a> {
+    /// Where it stands.
+    pub place: TupleId,
+    /// The transaction that made it.
+    pub xmin: u64,
+    /// The transaction that deleted, replaced or locked it, or 0.
+    pub xmax: u64,
+    /// Its values; room behind them for system columns.
+    pub row: &'a mut Row,
+}
+
+/// Whether a scan goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Flow {
+    /// It does.
+    Continue,
+    /// It has found enough.
+    Stop,
+}
+
+/// What became of a change of a row.
+pub(crate) enum Changed {
+    /// It is done. After an update: where the new version stands.
+    Done(TupleId),
+    /// The row is gone, or this statement has changed it already.
+    Gone,
+    /// Another transaction replaced it and committed: this is the newest version.
+    Replaced(TupleId, Row),
+}
+
+/// What a statement has done to buffers and log, for EXPLAIN.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// Pages found in the pool.
+    pub hits: u64,
+    /// Pages read from disk.
+    pub reads: u64,
+    /// Records inserted into the log.
+    pub records: u64,
+    /// Images of pages among them.
+    pub images: u64,
+    /// Bytes inserted.
+    pub bytes: u64,
+}
+
+impl Usage {
+    /// What has come since an earlier reading.
+    pub(crate) fn since(self, before: Usage) -> Usage {
+        Usage {
+            hits: self.hits.saturating_sub(before.hits),
+            reads: self.reads.saturating_sub(before.reads),
+            records: self.records.saturating_sub(before.records),
+            images: self.images.saturating_sub(before.images),
+            bytes: self.bytes.saturating_sub(before.bytes),
+        }
+    }
+}
+
+/// Storage, as one session uses it. Errors are in the form in which the client is told.
+pub(crate) trait Storage {
+    /// Begins a transaction.
+    fn begin(&self);
+    /// Commits it. After an error it is still there, and must be aborted.
+    fn commit(&self, synchronous: bool) -> Result<()>;
+    /// Rolls it back.
+    fn abort(&self);
+    /// Ends a command: what it did is seen by the next one.
+    fn end_command(&self) -> Result<()>;
+    /// The id of the transaction; assigns one if there is none.
+    fn transaction_id(&self) -> Result<u64>;
+
+    /// The table of that name, locked until the end of the transaction.
+    fn open(&self, name: &TableName, mode: LockMode) -> Result<Option<Rc<TableDef>>>;
+    /// Makes a table; `42P07` if there is one of that name.
+    fn create(&self, name: &TableName, columns: Vec<ColumnDef>) -> Result<()>;
+    /// Drops a table that is locked.
+    fn drop_table(&self, table: &TableDef) -> Result<()>;
+    /// Empties a table that is locked.
+    fn truncate(&self, table: &TableDef) -> Result<()>;
+
+    /// Visits the rows of a table that the statement sees. No lock is held during a visit.
+    fn scan(
+        &self,
+        table: &TableDef,
+        wanted: &[bool],
+        visit: &mut dyn FnMut(Version<'_>) -> Result<Flow>,
+    ) -> Result<()>;
+    /// Adds a row.
+    fn insert(&self, table: &TableDef, row: &[Datum]) -> Result<TupleId>;
+    /// Adds the rows that `next` fills in, until it says `false`; answers how many.
+    fn insert_many(
+        &self,
+        table: &TableDef,
+        next: &mut dyn FnMut(&mut Row) -> Result<bool>,
+    ) -> Result<u64>;
+    /// Replaces the version at a place.
+    fn update(&self, table: &TableDef, place: TupleId, row: &[Datum]) -> Result<Changed>;
+    /// Deletes the version at a place.
+    fn delete(&self, table: &TableDef, place: TupleId) -> Result<Changed>;
+
+    /// The rows of a view made by the server, if there is one of that name.
+    fn view(&self, name: &str) -> Result<Option<Vec<Row>>>;
+    /// Makes a checkpoint.
+    fn checkpoint(&self) -> Result<()>;
+    /// Pages of a table.
+    fn pages(&self, table: &TableDef) -> Result<u32>;
+    /// An end of the log.
+    fn log_position(&self, position: LogPosition) -> Lsn;
+    /// What this session has done to buffers and log so far.
+    fn usage(&self) -> Usage;
+    /// Takes over settings of the session that the rooms hold values of.
+    fn apply(&self, settings: &Settings);
+    /// An error if the session is to end, or the statement was cancelled.
+    fn check_interrupts(&self) -> Result<()>;
+    /// Sleeps, unless it is interrupted.
+    fn sleep(&self, seconds: f64) -> Result<()>;
+    /// The name of the session's user.
+    fn user(&self) -> String;
+    /// The time now, in microseconds since 2000-01-01 UTC.
+    fn clock(&self) -> i64;
+    /// This process.
+    fn pid(&self) -> i32;
+}

@@ -1,0 +1,258 @@
+//! Views whose rows the server makes at the moment of reading.
+//!
+//! Their columns are declared here ([`DEFINITIONS`]); `rows` makes their rows from what the rooms
+//! below publish, except for `pg_settings`, which shows the settings of the session itself.
+//! What they show was true at some moment while they were read, not all at the same one.
+
+pub(crate) mod rows;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use catalog::{ColumnDef, TableDef, TableKind};
+use config::Settings;
+use types::{ColumnType, Datum, Oid, RelFileNumber, Row};
+
+use crate::bind::TableName;
+
+use ColumnType::{Bool, Float8, Int2, Int4, Int8, Numeric, PgLsn, Text, Timestamptz};
+
+/// The schema of all of them.
+const SCHEMA: &str = "pg_catalog";
+/// The oid of the first; they are fixed, and those of no table.
+const FIRST_OID: u32 = 12_000;
+
+/// A view: its name and columns.
+pub(crate) struct ViewDefinition {
+    pub name: &'static str,
+    pub columns: &'static [(&'static str, ColumnType)],
+}
+
+/// All views.
+pub(crate) static DEFINITIONS: &[ViewDefinition] = &[
+    ViewDefinition {
+        name: "pg_stat_activity",
+        columns: &[
+            ("datname", Text),
+            ("pid", Int4),
+            ("usename", Text),
+            ("application_name", Text),
+            ("client_addr", Text),
+            ("backend_start", Timestamptz),
+            ("xact_start", Timestamptz),
+            ("query_start", Timestamptz),
+            ("state_change", Timestamptz),
+            ("wait_event_type", Text),
+            ("wait_event", Text),
+            ("state", Text),
+            ("backend_xid", Int8),
+            ("backend_xmin", Int8),
+            ("query", Text),
+            ("backend_type", Text),
+        ],
+    },
+    ViewDefinition {
+        name: "pg_locks",
+        columns: &[
+            ("locktype", Text),
+            ("relation", ColumnType::Oid),
+            ("transactionid", Int8),
+            ("pid", Int4),
+            ("mode", Text),
+            ("granted", Bool),
+        ],
+    },
+    ViewDefinition {
+        name: "pg_buffercache",
+        columns: &[
+            ("bufferid", Int4),
+            ("relfilenode", Int8),
+            ("relforknumber", Int2),
+            ("relblocknumber", Int8),
+            ("isdirty", Bool),
+            ("usagecount", Int2),
+            ("pinning_backends", Int4),
+            ("isvalid", Bool),
+            ("io_in_progress", Bool),
+        ],
+    },
+    ViewDefinition {
+        name: "pg_stat_bgwriter",
+        columns: &[
+            ("buffers_checkpoint", Int8),
+            ("buffers_clean", Int8),
+            ("maxwritten_clean", Int8),
+            ("buffers_backend", Int8),
+            ("buffers_backend_fsync", Int8),
+            ("backend_wal_waits", Int8),
+            ("buffers_alloc", Int8),
+        ],
+    },
+    ViewDefinition {
+        name: "pg_stat_checkpointer",
+        columns: &[
+            ("num_timed", Int8),
+            ("num_requested", Int8),
+            ("num_done", Int8),
+            ("num_failed", Int8),
+            ("write_time", Float8),
+            ("sync_time", Float8),
+            ("buffers_written", Int8),
+        ],
+    },
+    ViewDefinition {
+        name: "pg_stat_progress_checkpoint",
+        columns: &[
+            ("pid", Int4),
+            ("phase", Text),
+            ("buffers_total", Int8),
+            ("buffers_processed", Int8),
+            ("start_time", Timestamptz),
+        ],
+    },
+    ViewDefinition {
+        name: "pg_stat_wal",
+        columns: &[
+            ("wal_records", Int8),
+            ("wal_fpi", Int8),
+            ("wal_bytes", Numeric),
+            ("wal_buffers_full", Int8),
+            ("wal_write", Int8),
+            ("wal_sync", Int8),
+            ("wal_write_time", Float8),
+            ("wal_sync_time", Float8),
+            ("segments_created", Int8),
+            ("segments_recycled", Int8),
+            ("insert_lsn", PgLsn),
+            ("write_lsn", PgLsn),
+            ("flush_lsn", PgLsn),
+            ("redo_lsn", PgLsn),
+        ],
+    },
+    ViewDefinition {
+        name: "pg_shmem_allocations",
+        columns: &[("name", Text), ("off", Int8), ("size", Int8)],
+    },
+    ViewDefinition {
+        name: "pg_settings",
+        columns: &[
+            ("name", Text),
+            ("setting", Text),
+            ("unit", Text),
+            ("category", Text),
+            ("short_desc", Text),
+            ("context", Text),
+            ("vartype", Text),
+            ("source", Text),
+            ("min_val", Text),
+            ("max_val", Text),
+            ("enumvals", Text),
+            ("boot_val", Text),
+            ("reset_val", Text),
+            ("sourcefile", Text),
+            ("sourceline", Int4),
+            ("pending_restart", Bool),
+        ],
+    },
+];
+
+/// The views as tables, made once for a session: kept plans compare them by identity.
+#[derive(Default)]
+pub(crate) struct Views {
+    made: RefCell<Vec<Option<Rc<TableDef>>>>,
+}
+
+impl Views {
+    /// The view of that name.
+    pub(crate) fn find(&self, name: &TableName) -> Option<Rc<TableDef>> {
+        if name.schema.as_deref().is_some_and(|schema| schema != SCHEMA) {
+            return None;
+        }
+        let place = DEFINITIONS.iter().position(|definition| definition.name == name.name)?;
+        let mut made = self.made.borrow_mut();
+        made.resize(DEFINITIONS.len(), None);
+        let table = made[place].get_or_insert_with(|| Rc::new(table_of(place)));
+        Some(Rc::clone(table))
+    }
+}
+
+fn table_of(place: usize) -> TableDef {
+    let definition = &DEFINITIONS[place];
+    let columns = definition.columns.iter().map(|(name, ty)| ColumnDef {
+        name: (*name).to_owned(),
+        ty: *ty,
+        not_null: false,
+        default: None,
+    });
+    TableDef {
+        oid: Oid(FIRST_OID + place as u32),
+        schema: SCHEMA.to_owned(),
+        name: definition.name.to_owned(),
+        relfile: RelFileNumber(0),
+        kind: TableKind::View,
+        columns: columns.collect(),
+        types: definition.columns.iter().map(|(_, ty)| *ty).collect(),
+    }
+}
+
+/// A text, or NULL if there is none.
+fn text(text: impl Into<String>) -> Datum {
+    let text = text.into();
+    if text.is_empty() { Datum::Null } else { Datum::Text(text) }
+}
+
+/// The rows of `pg_settings`.
+pub(crate) fn settings_rows(current: &Settings, base: &Settings) -> Vec<Row> {
+    let optional = |value: Option<String>| value.map_or(Datum::Null, Datum::Text);
+    let full = |value: String| Datum::Text(value);
+    let rows = current.rows(base).into_iter().map(|row| {
+        vec![
+            text(row.name),
+            full(row.setting),
+            row.unit.map_or(Datum::Null, text),
+            text(row.category),
+            text(row.short_desc),
+            text(row.context),
+            text(row.vartype),
+            text(row.source),
+            optional(row.min_val),
+            optional(row.max_val),
+            optional(row.enumvals),
+            full(row.boot_val),
+            full(row.reset_val),
+            optional(row.source_file),
+            row.source_line.map_or(Datum::Null, |line| Datum::Int4(line as i32)),
+            Datum::Bool(row.pending_restart),
+        ]
+    });
+    rows.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_are_found_with_and_without_their_schema() {
+        let views = Views::default();
+        let name = |schema: Option<&str>, name: &str| TableName {
+            schema: schema.map(str::to_owned),
+            name: name.to_owned(),
+            at: 0,
+        };
+        let plain = views.find(&name(None, "pg_settings")).expect("there is one");
+        let full = views.find(&name(Some("pg_catalog"), "pg_settings")).expect("the same");
+        assert!(Rc::ptr_eq(&plain, &full));
+        assert!(views.find(&name(Some("public"), "pg_settings")).is_none());
+        assert!(views.find(&name(None, "nothing")).is_none());
+    }
+
+    #[test]
+    fn rows_of_settings_fit_their_columns() {
+        let settings = Settings::default();
+        let rows = settings_rows(&settings, &settings);
+        let columns = DEFINITIONS.iter().find(|d| d.name == "pg_settings").expect("declared");
+        assert!(rows.iter().all(|row| row.len() == columns.columns.len()));
+        assert!(rows.len() > 20);
+    }
+}

@@ -1,0 +1,183 @@
+//! The rows of the views, from what the rooms publish in shared memory.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use types::{Datum, Row};
+
+use super::text;
+use crate::engine::Rooms;
+use crate::functions::DATABASE;
+use crate::values::numeric;
+use shmem::{ProcKind, ProcSlot};
+
+/// The rows of the view of that name, if it is one of this file.
+pub(crate) fn rows_of(rooms: &Rooms, name: &str) -> Option<Vec<Row>> {
+    Some(match name {
+        "pg_stat_activity" => activity(rooms),
+        "pg_locks" => locks(rooms),
+        "pg_buffercache" => buffers(rooms),
+        "pg_stat_bgwriter" => vec![bgwriter(rooms)],
+        "pg_stat_checkpointer" => vec![checkpointer(rooms)],
+        "pg_stat_progress_checkpoint" => progress(rooms),
+        "pg_stat_wal" => vec![wal(rooms)],
+        "pg_shmem_allocations" => allocations(rooms),
+        _ => return None,
+    })
+}
+
+fn int8(value: u64) -> Datum {
+    Datum::Int8(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+/// A number that 0 means none of.
+fn nonzero(value: u64) -> Datum {
+    if value == 0 { Datum::Null } else { int8(value) }
+}
+
+fn moment(micros: i64) -> Datum {
+    if micros == 0 { Datum::Null } else { Datum::Timestamptz(micros) }
+}
+
+fn milliseconds(micros: u64) -> Datum {
+    Datum::Float8(micros as f64 / 1000.0)
+}
+
+fn activity(rooms: &Rooms) -> Vec<Row> {
+    let used = rooms.procs.iter().filter(|slot| slot.kind() != ProcKind::None);
+    used.map(activity_row).collect()
+}
+
+fn activity_row(slot: &ProcSlot) -> Row {
+    let kind = slot.kind();
+    let backend = kind == ProcKind::Backend;
+    let event = slot.wait_event();
+    let waits = event != shmem::WaitEvent::None;
+    let state = if backend { text(slot.state().name()) } else { Datum::Null };
+    let kind_name = if backend { "client backend" } else { kind.name() };
+    vec![
+        if backend { text(DATABASE) } else { Datum::Null },
+        Datum::Int4(slot.pid.load(Relaxed)),
+        text(slot.user()),
+        if backend { Datum::Text(slot.application()) } else { Datum::Null },
+        text(slot.client()),
+        moment(slot.backend_start.load(Relaxed)),
+        moment(slot.xact_start.load(Relaxed)),
+        moment(slot.query_start.load(Relaxed)),
+        moment(slot.state_change.load(Relaxed)),
+        if waits { text(event.type_name()) } else { Datum::Null },
+        if waits { text(event.name()) } else { Datum::Null },
+        state,
+        nonzero(slot.xid.load(Relaxed)),
+        nonzero(slot.snapshot_xmin.load(Relaxed)),
+        if backend { Datum::Text(slot.query()) } else { Datum::Null },
+        text(kind_name),
+    ]
+}
+
+fn locks(rooms: &Rooms) -> Vec<Row> {
+    let rows = rooms.txn.locks().locks().map(|lock| {
+        let (mut relation, mut xid) = (Datum::Null, Datum::Null);
+        match lock.tag {
+            txn::LockTag::Relation(oid) => relation = Datum::Oid(oid.0),
+            txn::LockTag::Transaction(id) => xid = int8(id.0),
+            txn::LockTag::Name(_) => {}
+        }
+        vec![
+            text(lock.tag.type_name()),
+            relation,
+            xid,
+            Datum::Int4(lock.pid),
+            text(lock.mode.name()),
+            Datum::Bool(lock.granted),
+        ]
+    });
+    rows.collect()
+}
+
+fn buffers(rooms: &Rooms) -> Vec<Row> {
+    let rows = rooms.pool.infos().map(|info| {
+        let (rel, fork, block) = match info.tag {
+            Some(tag) => {
+                (int8(tag.rel.0), Datum::Int2(tag.fork as i16), Datum::Int8(i64::from(tag.block)))
+            }
+            None => (Datum::Null, Datum::Null, Datum::Null),
+        };
+        vec![
+            // Buffers are numbered from 1 there.
+            Datum::Int4(i32::try_from(info.id + 1).unwrap_or(i32::MAX)),
+            rel,
+            fork,
+            block,
+            Datum::Bool(info.dirty),
+            Datum::Int2(i16::from(info.usage_count)),
+            Datum::Int4(i32::from(info.pins)),
+            Datum::Bool(info.valid),
+            Datum::Bool(info.io_in_progress),
+        ]
+    });
+    rows.collect()
+}
+
+fn bgwriter(rooms: &Rooms) -> Row {
+    let stats = rooms.pool.stats();
+    vec![
+        int8(stats.buffers_checkpoint.get()),
+        int8(stats.buffers_clean.get()),
+        int8(stats.maxwritten_clean.get()),
+        int8(stats.buffers_backend.get()),
+        int8(stats.buffers_backend_fsync.get()),
+        int8(stats.backend_wal_waits.get()),
+        int8(stats.allocated.get()),
+    ]
+}
+
+fn checkpointer(rooms: &Rooms) -> Row {
+    let stats = rooms.host.checkpoints();
+    vec![
+        int8(stats.timed),
+        int8(stats.requested),
+        int8(stats.done),
+        int8(stats.failed),
+        milliseconds(stats.write_us),
+        milliseconds(stats.sync_us),
+        int8(stats.buffers_written),
+    ]
+}
+
+fn progress(rooms: &Rooms) -> Vec<Row> {
+    let Some(running) = rooms.host.checkpoints().running else { return Vec::new() };
+    vec![vec![
+        Datum::Int4(running.pid),
+        text(running.phase),
+        int8(running.buffers_total),
+        int8(running.buffers_done),
+        moment(running.started),
+    ]]
+}
+
+fn wal(rooms: &Rooms) -> Row {
+    let stats = rooms.wal.stats();
+    vec![
+        int8(stats.records.get()),
+        int8(stats.images.get()),
+        Datum::Numeric(numeric::from_wide(i128::from(stats.bytes.get()))),
+        int8(stats.buffers_full.get()),
+        int8(stats.writes.get()),
+        int8(stats.syncs.get()),
+        milliseconds(stats.write_us.get()),
+        milliseconds(stats.sync_us.get()),
+        int8(stats.segments_created.get()),
+        int8(stats.segments_recycled.get()),
+        Datum::PgLsn(rooms.wal.insert_lsn().0),
+        Datum::PgLsn(rooms.wal.write_lsn().0),
+        Datum::PgLsn(rooms.wal.flush_lsn().0),
+        Datum::PgLsn(rooms.wal.redo_lsn().0),
+    ]
+}
+
+fn allocations(rooms: &Rooms) -> Vec<Row> {
+    let rows = rooms.regions.iter().map(|region| {
+        vec![text(region.name), int8(region.offset as u64), int8(region.size as u64)]
+    });
+    rows.collect()
+}

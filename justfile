@@ -1,0 +1,25 @@
+# The vocabulary of this project. `just --list` explains it.
+
+# Start the server on ./data, which is made if it is not there
+run *args:
+    cargo run --release --bin postmaster {{args}}
+
+# Run all tests
+test *args:
+    scripts/test.sh {{args}}
+
+# Check format, lints, documentation, and the rules of the house
+check:
+    scripts/check.sh
+
+# Kill servers at random and judge what comes back: just crash --rounds 200 --seed 7
+crash *args:
+    cargo build --workspace --bins && cargo run -p tests --bin crash -- {{args}}
+
+# Measure COPY, commits and redo, beside PostgreSQL where it is installed
+bench *args:
+    cargo build --release --bins && cargo run --release --bin mamont -- bench {{args}}
+
+# Print the write-ahead log of ./data
+dump-wal *args:
+    cargo run --release --bin mamont -- waldump {{args}}

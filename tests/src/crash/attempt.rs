@@ -1,0 +1,343 @@
+//! One attempt at a transaction, carried out over a session, in one of the ways in which clients
+//! write transactions.
+
+use std::io;
+
+use crate::client::Client;
+use crate::clock::now_ns;
+use crate::crash::history::{Attempt, Outcome};
+use crate::crash::step::Step;
+use crate::draw::Draw;
+use crate::reply::{End, Reply, Status};
+
+/// How the statements are spread over lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// All in one line, which is one transaction; a COPY comes last.
+    OneLine,
+    /// All in one line, between BEGIN and COMMIT.
+    OneLineBegin,
+    /// A line each, each answered before the next is sent.
+    Stepwise,
+    /// A line each, all sent at once.
+    Pipelined,
+}
+
+/// What the client means to do in the end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Intent {
+    /// COMMIT.
+    Commit,
+    /// ROLLBACK.
+    Rollback,
+    /// Make a mistake on the way, and go away with an error.
+    Fail,
+    /// Close the connection before the end: in mid-transaction, mid-line or mid-COPY.
+    Vanish,
+}
+
+/// Why an attempt did not come to its end.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The connection is gone.
+    Disconnected,
+    /// The server did what it may never do.
+    Wrong(String),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Trouble {
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                Trouble::Wrong(format!("no answer: {error}"))
+            }
+            io::ErrorKind::Other => Trouble::Wrong(error.to_string()),
+            _ => Trouble::Disconnected,
+        }
+    }
+}
+
+/// A line to send, the data that follows it, and the tags that must come back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Request {
+    line: String,
+    data: Option<Vec<String>>,
+    tags: Vec<String>,
+}
+
+impl Request {
+    fn new(line: impl Into<String>, tags: &[&str]) -> Request {
+        let tags = tags.iter().map(|t| (*t).to_owned()).collect();
+        Request { line: line.into(), data: None, tags }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = format!("{}\n", self.line).into_bytes();
+        if let Some(data) = &self.data {
+            for line in data {
+                bytes.extend_from_slice(line.as_bytes());
+                bytes.push(b'\n');
+            }
+            bytes.extend_from_slice(b"\\.\n");
+        }
+        bytes
+    }
+}
+
+/// An attempt that is to be made.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The attempt; its outcome is filled in by [`Plan::perform`].
+    pub attempt: Attempt,
+    /// The tags that the server must answer each of its steps with.
+    pub tags: Vec<Vec<String>>,
+    /// How the lines are sent.
+    pub form: Form,
+    /// How it is to end.
+    pub intent: Intent,
+}
+
+impl Plan {
+    /// A plan for these steps, in a form that can hold them.
+    pub fn draw(draw: &mut Draw, attempt: Attempt, tags: Vec<Vec<String>>) -> Plan {
+        let copy = attempt.steps.iter().position(|s| matches!(s, Step::Copy(..)));
+        let copy_is_last = copy.is_none_or(|at| at + 1 == attempt.steps.len());
+        let form = match draw.below(10) {
+            0..4 if copy_is_last => Form::OneLine,
+            4..6 if copy.is_none() => Form::OneLineBegin,
+            6..8 => Form::Pipelined,
+            _ => Form::Stepwise,
+        };
+        let intent = match draw.below(100) {
+            0..5 if form != Form::OneLine => Intent::Rollback,
+            5..9 => Intent::Fail,
+            9..11 => Intent::Vanish,
+            _ => Intent::Commit,
+        };
+        Plan { attempt, tags, form, intent }
+    }
+
+    /// The step at which [`Intent::Fail`] divides by zero: reproducible, not always the same.
+    fn mistake_at(&self) -> Option<usize> {
+        let steps = self.attempt.steps.len();
+        (self.intent == Intent::Fail).then(|| self.attempt.seq as usize % steps)
+    }
+
+    /// Every statement in its order: the steps, then the rows of `log` and `progress`.
+    fn statements(&self) -> Vec<Request> {
+        let Attempt { seq, .. } = self.attempt;
+        let mut all = Vec::new();
+        for (i, (step, tags)) in self.attempt.steps.iter().zip(&self.tags).enumerate() {
+            if self.mistake_at() == Some(i) {
+                all.push(Request::new(Step::Fail.sql(seq), &[]));
+            }
+            all.push(Request {
+                line: step.sql(seq),
+                data: step.copy_lines(seq),
+                tags: tags.clone(),
+            });
+        }
+        all
+    }
+
+    fn bookkeeping(&self, client: usize) -> [Request; 2] {
+        let Attempt { seq, .. } = self.attempt;
+        let row = self.attempt.log_row();
+        let (seen, moves) = (row.seen_text(), row.moves_text());
+        let log = format!("INSERT INTO log VALUES ({client}, {seq}, '{seen}', '{moves}')");
+        let progress = format!("UPDATE progress SET seq = {seq} WHERE client = {client}");
+        [Request::new(log, &["INSERT 0 1"]), Request::new(progress, &["UPDATE 1"])]
+    }
+
+    /// The lines of the attempt.
+    fn requests(&self, client: usize) -> Vec<Request> {
+        let last = if self.intent == Intent::Rollback { "ROLLBACK" } else { "COMMIT" };
+        let (begin, end) = (Request::new("BEGIN", &["BEGIN"]), Request::new(last, &[last]));
+        let mut statements = self.statements();
+        let at = match self.form {
+            // What counts is that the COPY comes last.
+            Form::OneLine => 0,
+            _ => statements.len(),
+        };
+        statements.splice(at..at, self.bookkeeping(client));
+        match self.form {
+            Form::OneLine => vec![joined(statements)],
+            Form::OneLineBegin => {
+                statements.insert(0, begin);
+                statements.push(end);
+                vec![joined(statements)]
+            }
+            Form::Stepwise | Form::Pipelined => {
+                statements.insert(0, begin);
+                statements.push(end);
+                statements
+            }
+        }
+    }
+
+    /// Carries the attempt out. Its outcome is set whatever happens.
+    ///
+    /// # Errors
+    /// [`Trouble::Disconnected`] if the session is of no more use, [`Trouble::Wrong`] if the server
+    /// broke a rule.
+    pub fn perform(
+        &mut self,
+        session: &mut Client,
+        client: usize,
+        tolerated: &[String],
+    ) -> Result<(), Trouble> {
+        let requests = self.requests(client);
+        self.attempt.outcome = Outcome::RolledBack;
+        self.attempt.sent_ns = now_ns();
+        if self.intent == Intent::Vanish {
+            return self.vanish(session, &requests);
+        }
+        let mut run = Run { tolerated, intent: self.intent, failed: false, asked: false };
+        let done = match self.form {
+            Form::Pipelined => run.pipelined(session, &requests),
+            _ => run.stepwise(session, &requests, &mut self.attempt.sent_ns),
+        };
+        let may_commit = run.asked && !run.failed && self.intent == Intent::Commit;
+        if may_commit {
+            self.attempt.outcome = match done {
+                Ok(()) => Outcome::Acknowledged { at_ns: now_ns() },
+                Err(_) => Outcome::InDoubt,
+            };
+        }
+        done.map_err(|trouble| self.explain(trouble))
+    }
+
+    fn explain(&self, trouble: Trouble) -> Trouble {
+        match trouble {
+            Trouble::Wrong(why) => Trouble::Wrong(format!(
+                "attempt {} ({:?}, {:?}): {why}",
+                self.attempt.seq, self.form, self.intent
+            )),
+            gone => gone,
+        }
+    }
+
+    /// Sends a part of the attempt that can't commit, and closes the connection.
+    fn vanish(&self, session: &mut Client, requests: &[Request]) -> Result<(), Trouble> {
+        if requests.len() == 1 {
+            let bytes = requests[0].bytes();
+            // Half a line, or a line and half of its data: never the last LF.
+            session.send_raw(&bytes[..bytes.len() / 2])?;
+            return Err(Trouble::Disconnected);
+        }
+        let count = 1 + self.attempt.seq as usize % (requests.len() - 1);
+        let mut run = Run { tolerated: &[], intent: self.intent, failed: false, asked: false };
+        for request in &requests[..count - 1] {
+            session.send_raw(&request.bytes())?;
+            let reply = session.read_reply()?;
+            if run.check(request, &reply, false).is_err() {
+                break;
+            }
+        }
+        let bytes = requests[count - 1].bytes();
+        session.send_raw(&bytes[..bytes.len() - 1])?;
+        Err(Trouble::Disconnected)
+    }
+}
+
+/// One line of several statements; only the last may have data.
+fn joined(statements: Vec<Request>) -> Request {
+    let lines: Vec<&str> = statements.iter().map(|s| s.line.as_str()).collect();
+    let line = lines.join("; ");
+    let tags = statements.iter().flat_map(|s| s.tags.clone()).collect();
+    let data = statements.into_iter().next_back().and_then(|s| s.data);
+    Request { line, data, tags }
+}
+
+/// The conversation of one attempt.
+struct Run<'a> {
+    tolerated: &'a [String],
+    intent: Intent,
+    /// An error has aborted the transaction.
+    failed: bool,
+    /// The server may have been asked to commit.
+    asked: bool,
+}
+
+impl Run<'_> {
+    fn stepwise(
+        &mut self,
+        session: &mut Client,
+        requests: &[Request],
+        sent_ns: &mut u64,
+    ) -> Result<(), Trouble> {
+        for (i, request) in requests.iter().enumerate() {
+            let last = i + 1 == requests.len();
+            if last {
+                self.asked = true;
+                *sent_ns = now_ns();
+            }
+            session.send_raw(&request.bytes())?;
+            let reply = session.read_reply()?;
+            self.check(request, &reply, last)?;
+            if self.failed && !last {
+                return self.roll_back(session);
+            }
+            if self.failed && reply.status() == Some(Status::Failed) {
+                return self.roll_back(session);
+            }
+        }
+        Ok(())
+    }
+
+    fn pipelined(&mut self, session: &mut Client, requests: &[Request]) -> Result<(), Trouble> {
+        let bytes: Vec<u8> = requests.iter().flat_map(Request::bytes).collect();
+        self.asked = true;
+        session.send_raw(&bytes)?;
+        for (i, request) in requests.iter().enumerate() {
+            let reply = session.read_reply()?;
+            self.check(request, &reply, i + 1 == requests.len())?;
+        }
+        Ok(())
+    }
+
+    fn roll_back(&mut self, session: &mut Client) -> Result<(), Trouble> {
+        let reply = session.ask("ROLLBACK")?;
+        if reply.tags == ["ROLLBACK"] && reply.status() == Some(Status::Idle) {
+            return Ok(());
+        }
+        Err(Trouble::Wrong(format!("ROLLBACK got {:?}", reply.lines)))
+    }
+
+    /// Whether the reply is one that this request may get at this place.
+    fn check(&mut self, request: &Request, reply: &Reply, last: bool) -> Result<(), Trouble> {
+        let wrong = |why: &str| {
+            let line: String = request.line.chars().take(200).collect();
+            Err(Trouble::Wrong(format!("{why}\n  sent {line}\n  got {:?}", reply.lines)))
+        };
+        if let End::Fatal(problem) = &reply.end {
+            // The server is shutting down, crashing or coming up.
+            if problem.sqlstate.starts_with("57P") {
+                return Err(Trouble::Disconnected);
+            }
+            return wrong("a FATAL that nothing called for");
+        }
+        if reply.copy_in != usize::from(request.data.is_some()) {
+            return wrong("COPYIN too often or not at all");
+        }
+        if let Some(error) = &reply.error {
+            let tolerated = self.tolerated.contains(&error.sqlstate)
+                || (error.sqlstate == "22012" && self.intent == Intent::Fail)
+                || (error.sqlstate == "25P02" && self.failed);
+            self.failed = true;
+            return if tolerated { Ok(()) } else { wrong("an error that nothing called for") };
+        }
+        let expected: &[String] = &request.tags;
+        let rolled_back = self.failed && last && reply.tags == ["ROLLBACK"];
+        if reply.tags != expected && !rolled_back {
+            return wrong(&format!("expected {expected:?}"));
+        }
+        if last && reply.status() != Some(Status::Idle) {
+            return wrong("the session should be idle");
+        }
+        if self.failed && last && !rolled_back && self.intent != Intent::Rollback {
+            return wrong("a failed transaction was committed");
+        }
+        Ok(())
+    }
+}

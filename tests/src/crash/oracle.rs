@@ -1,0 +1,332 @@
+//! Judges what is found in a server after a crash against what the clients know.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+
+use crate::client::Client;
+use crate::crash::history::{Attempt, History, LogRow, Outcome};
+use crate::crash::step::{ACCOUNTS, COLUMNS, OPENING_BALANCE, Table, Tables, Values};
+use crate::reply::Value;
+
+/// Files of `base/` that no row of `pg_class` names: the commit status.
+const FILES_WITHOUT_TABLE: [u64; 1] = [1];
+
+/// Makes the tables that the load needs, for that many clients.
+#[track_caller]
+pub fn create_tables(session: &mut Client, clients: usize) {
+    session.ok("CREATE TABLE progress (client int NOT NULL, seq bigint NOT NULL)");
+    session.ok("CREATE TABLE account (id int NOT NULL, balance bigint NOT NULL)");
+    session
+        .ok("CREATE TABLE log (client int NOT NULL, seq bigint NOT NULL, seen text, moves text)");
+    for id in 0..ACCOUNTS {
+        session.ok(&format!("INSERT INTO account VALUES ({id}, {OPENING_BALANCE})"));
+    }
+    for client in 0..clients {
+        session.ok(&format!("INSERT INTO progress VALUES ({client}, 0)"));
+        session.ok(&format!("CREATE TABLE c{client}_a ({COLUMNS})"));
+        session.ok(&format!("CREATE TABLE c{client}_t ({COLUMNS})"));
+    }
+}
+
+/// What a judgement goes by.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// The times of the crashes since the histories' base.
+    pub cuts_ns: Vec<u64>,
+    /// How long before a crash an asynchronous commit may be answered and lost.
+    pub window_ns: u64,
+    /// What was answered from this moment on is not promised: the state is of an earlier time.
+    /// `u64::MAX` for a server that was killed.
+    pub horizon_ns: u64,
+}
+
+impl Judgement {
+    /// Whether an attempt with this outcome must be there.
+    fn must_be_there(&self, history: &History, attempt: &Attempt) -> bool {
+        let Outcome::Acknowledged { at_ns } = attempt.outcome else { return false };
+        if at_ns >= self.horizon_ns {
+            return false;
+        }
+        let recent = |cut: &u64| at_ns >= cut.saturating_sub(self.window_ns);
+        history.synchronous || !self.cuts_ns.iter().any(recent)
+    }
+
+    /// Whether an attempt with this outcome may be there.
+    fn may_be_there(&self, attempt: &Attempt) -> bool {
+        let possible = matches!(attempt.outcome, Outcome::Acknowledged { .. } | Outcome::InDoubt);
+        possible && attempt.sent_ns < self.horizon_ns
+    }
+}
+
+/// What the server holds.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The number of each client.
+    pub progress: BTreeMap<usize, i64>,
+    /// Every table of a client.
+    pub tables: Tables,
+    /// `log`, by client and number.
+    pub log: BTreeMap<(usize, i64), (String, String)>,
+    /// The balances.
+    pub accounts: BTreeMap<i64, i64>,
+    /// Rows that stand twice, and the like.
+    pub oddities: Vec<String>,
+}
+
+/// A table of a client as it is on the server. A row that stands twice is an error.
+pub fn read_table(session: &mut Client, name: &str) -> io::Result<Table> {
+    let mut table = Table::new();
+    for row in ask_rows(session, &format!("SELECT id, val, txn, note FROM {name}"))? {
+        let [Some(id), Some(val), Some(txn), note] = row.as_slice() else {
+            return Err(io::Error::other(format!("{name}: a row {row:?}")));
+        };
+        let values = Values { val: number(val)?, txn: number(txn)?, note: note.clone() };
+        if table.insert(number(id)? as i32, values).is_some() {
+            return Err(io::Error::other(format!("{name}: row {id} stands twice")));
+        }
+    }
+    Ok(table)
+}
+
+fn number(text: &str) -> io::Result<i64> {
+    text.parse().map_err(|_| io::Error::other(format!("{text:?} is no number")))
+}
+
+fn ask_rows(session: &mut Client, line: &str) -> io::Result<Vec<Vec<Value>>> {
+    let reply = session.ask(line)?;
+    match reply.problem() {
+        None => Ok(reply.rows()),
+        Some(p) if p.sqlstate.starts_with("57P") => {
+            Err(io::Error::new(io::ErrorKind::ConnectionAborted, p.to_string()))
+        }
+        Some(problem) => Err(io::Error::other(format!("{line}: {problem}"))),
+    }
+}
+
+/// Reads everything that the judgement needs. Nobody else may be writing.
+pub fn read(session: &mut Client) -> io::Result<Found> {
+    let mut found = Found::default();
+    for row in ask_rows(session, "SELECT client, seq FROM progress")? {
+        let (client, seq) = (field(&row, 0)?, field(&row, 1)?);
+        if found.progress.insert(number(client)? as usize, number(seq)?).is_some() {
+            found.oddities.push(format!("progress has two rows of client {client}"));
+        }
+    }
+    for row in ask_rows(session, "SELECT client, seq, seen, moves FROM log")? {
+        let key = (number(field(&row, 0)?)? as usize, number(field(&row, 1)?)?);
+        let texts = (field(&row, 2)?.to_owned(), field(&row, 3)?.to_owned());
+        if found.log.insert(key, texts).is_some() {
+            found.oddities.push(format!("log has two rows of {key:?}"));
+        }
+    }
+    for row in ask_rows(session, "SELECT id, balance FROM account")? {
+        let (id, balance) = (number(field(&row, 0)?)?, number(field(&row, 1)?)?);
+        if found.accounts.insert(id, balance).is_some() {
+            found.oddities.push(format!("account {id} stands twice"));
+        }
+    }
+    for row in ask_rows(session, "SELECT relname FROM pg_class")? {
+        let name = field(&row, 0)?;
+        if is_clients_table(name) {
+            found.tables.insert(name.to_owned(), read_table(session, name)?);
+        }
+    }
+    Ok(found)
+}
+
+fn field(row: &[Value], at: usize) -> io::Result<&str> {
+    let value = row.get(at).and_then(|v| v.as_deref());
+    value.ok_or_else(|| io::Error::other(format!("column {at} of {row:?}")))
+}
+
+/// Whether the name is of the form `c3_…`.
+fn is_clients_table(name: &str) -> bool {
+    let number = name.strip_prefix('c').and_then(|rest| rest.split_once('_'));
+    number.is_some_and(|(n, _)| n.parse::<u32>().is_ok())
+}
+
+/// How two contents of a table differ, if they do.
+pub fn compare_tables(expected: &Table, found: &Table) -> Option<String> {
+    let short = |values: Option<&Values>| match values {
+        None => "no row".to_owned(),
+        Some(v) => {
+            let note = v.note.as_deref().map(|n| n.chars().take(20).collect::<String>());
+            format!("val {} txn {} note {note:?}", v.val, v.txn)
+        }
+    };
+    let keys: BTreeSet<&i32> = expected.keys().chain(found.keys()).collect();
+    let differ: Vec<&&i32> = keys.iter().filter(|k| expected.get(k) != found.get(k)).collect();
+    let first = differ.first()?;
+    Some(format!(
+        "{} of {} rows differ, first id {first}: expected {}, found {}",
+        differ.len(),
+        expected.len(),
+        short(expected.get(first)),
+        short(found.get(first))
+    ))
+}
+
+/// Everything that is wrong with what was found. `opening` is what `account` held at the
+/// histories' base.
+pub fn judge(
+    histories: &[History],
+    opening: &BTreeMap<i64, i64>,
+    found: &Found,
+    judgement: &Judgement,
+) -> Vec<String> {
+    let mut wrong = found.oddities.clone();
+    let mut expected_log: BTreeMap<(usize, i64), LogRow> = BTreeMap::new();
+    let mut expected_tables: BTreeSet<&str> = BTreeSet::new();
+    let mut chains = Vec::new();
+    for history in histories {
+        match judge_client(history, found, judgement, &mut wrong) {
+            Some(chain) => chains.push((history, chain)),
+            None => return wrong,
+        }
+    }
+    let mut accounts = opening.clone();
+    for (history, chain) in &chains {
+        let client = history.client;
+        expected_log
+            .extend(history.base_log.iter().map(|(seq, row)| ((client, *seq), row.clone())));
+        for attempt in chain {
+            let row = attempt.log_row();
+            for (from, to, amount) in &row.moves {
+                *accounts.entry(*from).or_default() -= amount;
+                *accounts.entry(*to).or_default() += amount;
+            }
+            expected_log.insert((client, attempt.seq), row);
+        }
+        let tables = history.tables_after(chain);
+        for (name, expected) in &tables {
+            match found.tables.get_key_value(name) {
+                None => wrong.push(format!("table {name} is gone")),
+                Some((name, table)) => {
+                    expected_tables.insert(name);
+                    let differ = compare_tables(expected, table);
+                    wrong.extend(differ.map(|how| format!("{name}: {how}")));
+                }
+            }
+        }
+    }
+    for name in found.tables.keys().filter(|name| !expected_tables.contains(name.as_str())) {
+        wrong.push(format!("table {name} should not be there"));
+    }
+    judge_log(histories, &expected_log, found, &mut wrong);
+    judge_reads(&chains, &mut wrong);
+    if accounts != found.accounts {
+        wrong.push(format!("account: expected {accounts:?}, found {:?}", found.accounts));
+    }
+    wrong
+}
+
+/// The chain of attempts that the client's number in `progress` stands for; `None` if it stands for
+/// nothing that can be gone on with.
+fn judge_client<'a>(
+    history: &'a History,
+    found: &Found,
+    judgement: &Judgement,
+    wrong: &mut Vec<String>,
+) -> Option<Vec<&'a Attempt>> {
+    let client = history.client;
+    let Some(&seq) = found.progress.get(&client) else {
+        wrong.push(format!("progress has no row of client {client}"));
+        return None;
+    };
+    let Some(chain) = history.chain(seq) else {
+        wrong.push(format!("client {client} is at {seq}, which it never sent"));
+        return None;
+    };
+    let there: BTreeSet<i64> = chain.iter().map(|a| a.seq).collect();
+    for attempt in &history.attempts {
+        let (seq, outcome) = (attempt.seq, attempt.outcome);
+        if there.contains(&seq) {
+            if !judgement.may_be_there(attempt) {
+                wrong.push(format!("client {client}: {seq} is there, and was {outcome:?}"));
+            }
+        } else if judgement.must_be_there(history, attempt) {
+            wrong.push(format!("client {client}: {seq} is gone, and was {outcome:?}"));
+        }
+    }
+    Some(chain)
+}
+
+fn judge_log(
+    histories: &[History],
+    expected: &BTreeMap<(usize, i64), LogRow>,
+    found: &Found,
+    wrong: &mut Vec<String>,
+) {
+    for (key, row) in expected {
+        match found.log.get(key) {
+            None => wrong.push(format!("log has lost {key:?}")),
+            Some((seen, moves)) if *seen != row.seen_text() || *moves != row.moves_text() => {
+                wrong.push(format!("log has {seen} {moves} for {key:?}, not {row:?}"));
+            }
+            Some(_) => {}
+        }
+    }
+    for key in found.log.keys().filter(|key| !expected.contains_key(key)) {
+        wrong.push(format!("log has {key:?}, which should not be there"));
+    }
+    for ((client, seq), row) in expected {
+        for (other, &number) in row.seen.iter().enumerate() {
+            let cleared = histories.get(other).is_some_and(|h| number <= h.log_floor);
+            let there = cleared || found.log.contains_key(&(other, number));
+            if other != *client && !there {
+                wrong.push(format!(
+                    "client {client}'s {seq} is there and had seen {number} of client {other}, \
+                     which is not: the losses are no suffix"
+                ));
+            }
+        }
+    }
+}
+
+/// What anybody has read of a synchronous client must be there.
+fn judge_reads(chains: &[(&History, Vec<&Attempt>)], wrong: &mut Vec<String>) {
+    for (reader, _) in chains {
+        for (history, chain) in chains {
+            let read = reader.read.get(history.client).copied().unwrap_or(0);
+            let there = read <= history.base_seq || chain.iter().any(|a| a.seq == read);
+            if history.synchronous && reader.client != history.client && !there {
+                let (by, of) = (reader.client, history.client);
+                wrong.push(format!("client {by} had read {read} of client {of}, which is gone"));
+            }
+        }
+    }
+}
+
+/// Files under `base/` without a table, and tables without their file.
+pub fn stray_files(session: &mut Client, data: &Path) -> io::Result<Vec<String>> {
+    let mut owned: BTreeSet<u64> = FILES_WITHOUT_TABLE.into();
+    let mut wrong = Vec::new();
+    let names: Vec<String> = std::fs::read_dir(data.join("base"))?
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<io::Result<_>>()?;
+    let present: BTreeSet<u64> = names.iter().filter_map(|name| file_number(name)).collect();
+    for row in ask_rows(session, "SELECT relname, relfilenode FROM pg_class WHERE relfilenode > 0")?
+    {
+        let file = number(field(&row, 1)?)? as u64;
+        owned.insert(file);
+        if !present.contains(&file) {
+            wrong.push(format!("table {} has no file base/{file}", field(&row, 0)?));
+        }
+    }
+    for name in &names {
+        if !file_number(name).is_some_and(|number| owned.contains(&number)) {
+            wrong.push(format!("base/{name} belongs to no table"));
+        }
+    }
+    Ok(wrong)
+}
+
+/// The relation's number in a file name: `17`, `17.1`, `17_fsm`.
+fn file_number(name: &str) -> Option<u64> {
+    let end = name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len());
+    name[..end].parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

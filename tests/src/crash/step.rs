@@ -1,0 +1,321 @@
+//! The statements of the load, each in two forms: the SQL that goes to the server, and the same
+//! change made to a model of the client's tables.
+
+use std::collections::BTreeMap;
+
+use crate::draw::Draw;
+use crate::reply::escape;
+
+/// The columns of every table of a client.
+pub const COLUMNS: &str = "id int NOT NULL, val bigint NOT NULL, txn bigint NOT NULL, note text";
+
+/// How many rows `account` has.
+pub const ACCOUNTS: i64 = 12;
+/// What each of them holds at the beginning.
+pub const OPENING_BALANCE: i64 = 1000;
+
+/// A row of a client's table, without its key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Values {
+    /// Added to by updates.
+    pub val: i64,
+    /// The number of the attempt that wrote this version.
+    pub txn: i64,
+    /// Text of any length, or NULL.
+    pub note: Option<String>,
+}
+
+/// A table: its rows by key. The load gives no key twice.
+pub type Table = BTreeMap<i32, Values>;
+
+/// The tables of a client by name.
+pub type Tables = BTreeMap<String, Table>;
+
+/// A new row: key, value, note.
+pub type NewRow = (i32, i64, Option<String>);
+
+/// One statement.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// A multi-row INSERT.
+    Insert(String, Vec<NewRow>),
+    /// A COPY FROM STDIN.
+    Copy(String, Vec<NewRow>),
+    /// Adds to `val` of the rows with keys from the first number to the second.
+    Update(String, i32, i32, i64),
+    /// Deletes the rows with keys from the first number to the second.
+    Delete(String, i32, i32),
+    /// Empties a table.
+    Truncate(String),
+    /// Makes a table.
+    Create(String),
+    /// Removes one.
+    Drop(String),
+    /// Moves an amount between two rows of `account`.
+    Move(i64, i64, i64),
+    /// Divides by zero, so that the transaction fails.
+    Fail,
+}
+
+impl Step {
+    /// The SQL, for the attempt `seq`. A COPY needs [`Step::copy_lines`] after it.
+    pub fn sql(&self, seq: i64) -> String {
+        match self {
+            Step::Insert(table, rows) => {
+                let row = |(id, val, note): &NewRow| {
+                    format!("({id}, {val}, {seq}, {})", literal(note.as_deref()))
+                };
+                let rows: Vec<String> = rows.iter().map(row).collect();
+                format!("INSERT INTO {table} VALUES {}", rows.join(", "))
+            }
+            Step::Copy(table, _) => format!("COPY {table} FROM STDIN"),
+            Step::Update(table, low, high, add) => format!(
+                "UPDATE {table} SET val = val + {add}, txn = {seq} WHERE id >= {low} AND id <= {high}"
+            ),
+            Step::Delete(table, low, high) => {
+                format!("DELETE FROM {table} WHERE id >= {low} AND id <= {high}")
+            }
+            Step::Truncate(table) => format!("TRUNCATE {table}"),
+            Step::Create(table) => format!("CREATE TABLE {table} ({COLUMNS})"),
+            Step::Drop(table) => format!("DROP TABLE {table}"),
+            Step::Move(from, to, amount) => format!(
+                "UPDATE account SET balance = balance - {amount} WHERE id = {from}; \
+                 UPDATE account SET balance = balance + {amount} WHERE id = {to}"
+            ),
+            Step::Fail => "SELECT 1 / 0".to_owned(),
+        }
+    }
+
+    /// The data of a COPY, in its text format.
+    pub fn copy_lines(&self, seq: i64) -> Option<Vec<String>> {
+        let Step::Copy(_, rows) = self else { return None };
+        let line = |(id, val, note): &NewRow| {
+            let note = note.as_deref().map_or("\\N".to_owned(), escape);
+            format!("{id}\t{val}\t{seq}\t{note}")
+        };
+        Some(rows.iter().map(line).collect())
+    }
+
+    /// Makes the change to the model; gives back the command tags that the server must answer with.
+    /// A [`Step::Fail`] changes nothing and has no tag.
+    pub fn apply(&self, tables: &mut Tables, seq: i64) -> Vec<String> {
+        let tag = match self {
+            Step::Insert(table, rows) => format!("INSERT 0 {}", insert(tables, table, rows, seq)),
+            Step::Copy(table, rows) => format!("COPY {}", insert(tables, table, rows, seq)),
+            Step::Update(table, low, high, add) => {
+                let rows = of(tables, table).range_mut(low..=high);
+                let changed = rows.map(|(_, row)| {
+                    row.val += add;
+                    row.txn = seq;
+                });
+                format!("UPDATE {}", changed.count())
+            }
+            Step::Delete(table, low, high) => {
+                let rows = of(tables, table);
+                let before = rows.len();
+                rows.retain(|id, _| id < low || id > high);
+                format!("DELETE {}", before - rows.len())
+            }
+            Step::Truncate(table) => {
+                of(tables, table).clear();
+                "TRUNCATE TABLE".to_owned()
+            }
+            Step::Create(table) => {
+                tables.insert(table.clone(), Table::new());
+                "CREATE TABLE".to_owned()
+            }
+            Step::Drop(table) => {
+                tables.remove(table);
+                "DROP TABLE".to_owned()
+            }
+            Step::Move(..) => return vec!["UPDATE 1".to_owned(), "UPDATE 1".to_owned()],
+            Step::Fail => return Vec::new(),
+        };
+        vec![tag]
+    }
+}
+
+fn of<'a>(tables: &'a mut Tables, name: &str) -> &'a mut Table {
+    tables.get_mut(name).expect("a step names a table that is there")
+}
+
+fn insert(tables: &mut Tables, table: &str, rows: &[NewRow], seq: i64) -> usize {
+    let table = of(tables, table);
+    for (id, val, note) in rows {
+        let values = Values { val: *val, txn: seq, note: note.clone() };
+        let old = table.insert(*id, values);
+        assert!(old.is_none(), "the load gives no key twice");
+    }
+    rows.len()
+}
+
+/// An SQL literal.
+fn literal(text: Option<&str>) -> String {
+    text.map_or("NULL".to_owned(), |t| format!("'{}'", t.replace('\'', "''")))
+}
+
+/// Draws the steps of a client's transactions.
+#[derive(Clone, Debug)]
+pub struct Planner {
+    client: usize,
+    next_key: i32,
+    next_table: u32,
+}
+
+/// More rows than this in a table, and deleting becomes more likely than inserting.
+const ROWS_MANY: usize = 250;
+/// More tables than this, and no further one is made.
+const TABLES_MANY: usize = 6;
+
+impl Planner {
+    /// The planner of that client.
+    pub fn new(client: usize) -> Planner {
+        Planner { client, next_key: 1, next_table: 1 }
+    }
+
+    /// One to four steps that are right one after another, applied to `tables`; with each the tags
+    /// that the server must answer with. At most one is a COPY.
+    pub fn plan(
+        &mut self,
+        draw: &mut Draw,
+        tables: &mut Tables,
+        seq: i64,
+    ) -> Vec<(Step, Vec<String>)> {
+        let count = 1 + draw.below(4) as usize;
+        let mut steps: Vec<(Step, Vec<String>)> = Vec::new();
+        while steps.len() < count {
+            let step = self.step(draw, tables);
+            let second_copy = matches!(step, Step::Copy(..))
+                && steps.iter().any(|(s, _)| matches!(s, Step::Copy(..)));
+            if !second_copy {
+                let tags = step.apply(tables, seq);
+                steps.push((step, tags));
+            }
+        }
+        steps
+    }
+
+    fn step(&mut self, draw: &mut Draw, tables: &Tables) -> Step {
+        let names: Vec<&String> = tables.keys().collect();
+        let name = (*draw.pick(&names)).clone();
+        let table = &tables[&name];
+        let kind = draw.below(100);
+        match kind {
+            0..40 if table.len() < ROWS_MANY => {
+                let count = 1 + draw.below(20);
+                Step::Insert(name, self.rows(draw, count, false))
+            }
+            40..52 if table.len() < ROWS_MANY => {
+                let count = if draw.percent(10) { 200 } else { 1 + draw.below(40) };
+                Step::Copy(name, self.rows(draw, count, true))
+            }
+            52..70 => {
+                let (low, high) = some_keys(draw, table);
+                Step::Update(name, low, high, draw.between(-100, 100))
+            }
+            70..82 => self.transfer(draw),
+            82..86 => Step::Truncate(name),
+            86..91 if tables.len() < TABLES_MANY => {
+                self.next_table += 1;
+                Step::Create(format!("c{}_d{}", self.client, self.next_table))
+            }
+            91..95 if name.contains("_d") => Step::Drop(name),
+            _ => {
+                let (low, high) = some_keys(draw, table);
+                Step::Delete(name, low, high)
+            }
+        }
+    }
+
+    fn transfer(&self, draw: &mut Draw) -> Step {
+        let from = draw.below(ACCOUNTS as u64) as i64;
+        let to = (from + 1 + draw.below(ACCOUNTS as u64 - 1) as i64) % ACCOUNTS;
+        Step::Move(from, to, draw.between(1, 50))
+    }
+
+    fn rows(&mut self, draw: &mut Draw, count: u64, any_character: bool) -> Vec<NewRow> {
+        let row = |_| {
+            let id = self.next_key;
+            self.next_key += 1;
+            (id, draw.between(-1_000_000, 1_000_000), note(draw, any_character))
+        };
+        (0..count).map(row).collect()
+    }
+}
+
+/// A run of keys of which most rows are there.
+fn some_keys(draw: &mut Draw, table: &Table) -> (i32, i32) {
+    let keys: Vec<&i32> = table.keys().collect();
+    if keys.is_empty() {
+        return (0, 0);
+    }
+    let at = draw.below(keys.len() as u64) as usize;
+    let most = if keys.len() > ROWS_MANY { keys.len() as u64 } else { 30 };
+    let last = (at + draw.below(most) as usize).min(keys.len() - 1);
+    (*keys[at], *keys[last])
+}
+
+/// Text to store: mostly short, sometimes a good part of a page.
+fn note(draw: &mut Draw, any_character: bool) -> Option<String> {
+    const PLAIN: &[&str] = &["a", "b", "c", "x", "0", " ", "'", "\\", "ä", "мамонт", ",", "\""];
+    const AWKWARD: &[&str] = &["\t", "\n", "\r", "\\.", "\\N"];
+    let length = match draw.below(20) {
+        0 => return None,
+        1 => 800 + draw.below(800),
+        2..5 => draw.below(250),
+        _ => draw.below(30),
+    };
+    let piece = |_| {
+        let list = if any_character && draw.percent(15) { AWKWARD } else { PLAIN };
+        *draw.pick(list)
+    };
+    Some((0..length).map(piece).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned(seed: u64) -> (Vec<Step>, Tables) {
+        let mut draw = Draw::new(seed);
+        let mut planner = Planner::new(0);
+        let mut tables = Tables::from([("c0_a".to_owned(), Table::new())]);
+        let mut steps = Vec::new();
+        for seq in 1..200 {
+            steps.extend(planner.plan(&mut draw, &mut tables, seq).into_iter().map(|(s, _)| s));
+        }
+        (steps, tables)
+    }
+
+    #[test]
+    fn the_same_seed_plans_the_same_work() {
+        assert_eq!(planned(7), planned(7));
+        assert_ne!(planned(7).0, planned(8).0);
+    }
+
+    #[test]
+    fn every_kind_of_statement_is_planned() {
+        let (steps, _) = planned(7);
+        let has = |kind: fn(&Step) -> bool| steps.iter().any(kind);
+        assert!(has(|s| matches!(s, Step::Insert(..))));
+        assert!(has(|s| matches!(s, Step::Copy(..))));
+        assert!(has(|s| matches!(s, Step::Update(..))));
+        assert!(has(|s| matches!(s, Step::Delete(..))));
+        assert!(has(|s| matches!(s, Step::Truncate(..))));
+        assert!(has(|s| matches!(s, Step::Create(..))));
+        assert!(has(|s| matches!(s, Step::Drop(..))));
+        assert!(has(|s| matches!(s, Step::Move(..))));
+    }
+
+    #[test]
+    fn the_model_counts_what_a_statement_touches() {
+        let mut tables = Tables::from([("t".to_owned(), Table::new())]);
+        let rows = vec![(1, 10, None), (2, 20, Some("x".to_owned())), (5, 50, None)];
+        assert_eq!(Step::Insert("t".into(), rows).apply(&mut tables, 1), ["INSERT 0 3"]);
+        assert_eq!(Step::Update("t".into(), 2, 9, 5).apply(&mut tables, 2), ["UPDATE 2"]);
+        assert_eq!(Step::Delete("t".into(), 0, 1).apply(&mut tables, 3), ["DELETE 1"]);
+        let left: Vec<(i32, i64, i64)> =
+            tables["t"].iter().map(|(id, row)| (*id, row.val, row.txn)).collect();
+        assert_eq!(left, [(2, 25, 2), (5, 55, 2)]);
+    }
+}

@@ -1,0 +1,17 @@
+//! Tests of the running server, from outside: what a client, an operator or a colleague process can
+//! see. Each module opens with the promise that it proves.
+
+mod bad_input;
+mod budgets;
+mod configuration;
+mod copy;
+mod daemon;
+mod damage;
+mod data_sets;
+mod durability;
+mod intruders;
+mod protocol;
+mod seeing_in;
+mod space;
+mod tools;
+mod transactions;
