@@ -80,7 +80,7 @@ start_mamont() {
     --set max_wal_size="$max_wal_size" --set min_wal_size="$min_wal_size" \
     --set checkpoint_timeout=1d >>"$work/mamont.log" 2>&1 &
   mamont_pid=$!
-  until mamont_sql "" 2>/dev/null; do
+  until mamont_sql "SELECT 1" 2>/dev/null; do
     kill -0 "$mamont_pid" 2>/dev/null || { tail "$work/mamont.log" >&2; exit 1; }
     sleep 0.01
   done

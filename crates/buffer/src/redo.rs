@@ -40,11 +40,11 @@ impl BufferPool {
             page.page_mut().clone_from(&image);
             return Ok(Redone::Restored);
         }
-        if !block.will_init && block.tag.block >= self.nblocks(block.tag.rel, block.tag.fork)? {
-            return Ok(Redone::Missing);
-        }
-        let pin =
-            if block.will_init { self.read_zeroed(block.tag)? } else { self.read(block.tag)? };
+        let found = if block.will_init { self.read_zeroed(block.tag) } else { self.read(block.tag) };
+        let pin = match found {
+            Err(Error::PastEnd(_)) => return Ok(Redone::Missing),
+            found => found?,
+        };
         let mut page = pin.exclusive();
         // Zeros are no page yet: this record lies between the drop of the file, which the disk has
         // seen, and a later record of another page, whose redo made the file again.

@@ -5,7 +5,7 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 use crate::error::Error;
 
 /// Descriptors that a process of the server may need: relation files, log, sockets.
-const DESCRIPTORS_MIN: u64 = 256;
+const DESCRIPTORS_MIN: u64 = 320;
 /// Descriptors that the soft limit is raised to where the hard limit allows it.
 const DESCRIPTORS_WANTED: u64 = 4096;
 /// The largest file that the server writes: a segment of a relation.

@@ -32,6 +32,7 @@ mod logging;
 mod notify;
 mod pidfile;
 mod refuse;
+mod reload;
 mod serve;
 mod start;
 mod states;

@@ -13,11 +13,9 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use config::MessageLevel;
 use processes::Server;
 use shmem::ProcKind;
 use sys::process::{self, Ended, Signal};
-use tracing::level_filters::LevelFilter;
 use types::SqlState;
 
 use crate::events::{Event, Events};
@@ -48,7 +46,8 @@ pub struct Postmaster {
     pub keep: Vec<RawFd>,
     /// What is logged.
     pub level: LevelHandle,
-    machine: Machine,
+    /// What the server is.
+    pub(crate) machine: Machine,
     refusals: Refusals,
     kill_at: Option<Instant>,
     fork_at: Option<Instant>,
@@ -269,40 +268,10 @@ impl Postmaster {
             }
         }
     }
-
-    fn reload(&mut self) {
-        tracing::info!("received HUP, reading the configuration again");
-        notify::reloading();
-        match self.server.reload() {
-            Err(error) => {
-                tracing::error!("the configuration is not changed:\n{error}");
-            }
-            Ok(changes) => {
-                for name in &changes.changed {
-                    tracing::info!("\"{name}\" is changed to {}", self.shown(name));
-                }
-                for name in &changes.needs_restart {
-                    tracing::warn!("\"{name}\" cannot be changed without a restart");
-                }
-                let settings = self.server.settings();
-                self.machine.set_restart_after_crash(settings.restart_after_crash);
-                set_level(&self.level, settings.log_min_messages);
-                drop(settings);
-                self.machine.children().for_each(|(pid, _)| send(pid, Signal::SIGHUP));
-            }
-        }
-        if self.machine.is_running() {
-            notify::ready();
-        }
-    }
-
-    fn shown(&self, name: &str) -> String {
-        let value = self.server.settings().get_text(name);
-        value.map_or_else(|error| error.to_string(), |value| format!("\"{value}\""))
-    }
 }
 
-fn send(pid: i32, signal: Signal) {
+/// Sends a signal to a child.
+pub(crate) fn send(pid: i32, signal: Signal) {
     // A child that has just ended is still a zombie: signals to it are lost, not misdirected.
     if let Err(error) = process::kill(pid, signal) {
         tracing::warn!("could not send {signal} to process {pid}: {error}");
@@ -323,18 +292,5 @@ fn log_end(kind: ProcKind, pid: i32, how: Ended, clean: bool, running: bool) {
             let signal = Signal::try_from(signal).map_or("an unknown signal", Signal::as_str);
             tracing::warn!("{name} ({pid}) was terminated by {signal}");
         }
-    }
-}
-
-/// Logs what the setting asks for. `INFO` is PostgreSQL's `LOG`, which ranks above `error`.
-pub fn set_level(handle: &LevelHandle, least: MessageLevel) {
-    let level = match least.name() {
-        "debug5" | "debug4" | "debug3" => LevelFilter::TRACE,
-        "debug2" | "debug1" => LevelFilter::DEBUG,
-        "fatal" | "panic" => LevelFilter::ERROR,
-        _ => LevelFilter::INFO,
-    };
-    if let Err(error) = handle.modify(|filter| *filter = level) {
-        tracing::warn!("could not change the log level: {error}");
     }
 }

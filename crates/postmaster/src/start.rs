@@ -21,7 +21,8 @@ use crate::limits;
 use crate::listen::{self, Listeners};
 use crate::logging::LevelHandle;
 use crate::pidfile::{PidFile, Status};
-use crate::serve::{Postmaster, set_level};
+use crate::reload::set_level;
+use crate::serve::Postmaster;
 
 /// How long to wait for the children of a killed server to be gone.
 const ORPHANS_WAIT: Duration = Duration::from_secs(10);

@@ -16,7 +16,9 @@
 
 mod client;
 mod foreign;
+mod output;
 mod peer;
+mod title;
 
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -54,7 +56,7 @@ pub fn main(server: &Rc<Server>, socket: Socket) -> i32 {
             serve(server, &mut client)
         }
         Err(refused) => {
-            tracing::warn!("{refused} ({place})");
+            tracing::info!("{refused} ({place})");
             client.report(&refused);
             1
         }

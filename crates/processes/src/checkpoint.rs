@@ -72,6 +72,12 @@ impl Pacing for Hurry {
     fn wrote(&mut self, _done: u64, _total: u64, _redo: Lsn) {}
 }
 
+/// Whether anything has been logged since the last checkpoint, or somebody insists on a new one.
+pub fn is_needed(server: &Server, flags: Flags) -> bool {
+    let last_end = server.progress().last_end.load(Relaxed);
+    flags.is_forced() || server.wal().insert_lsn().0 != last_end
+}
+
 /// Makes a checkpoint. `None`: nothing has been logged since the last one, and nobody insists.
 /// `spare_segments` old segments are kept for later use.
 pub fn create(
@@ -80,10 +86,10 @@ pub fn create(
     spare_segments: u64,
     pacing: &mut dyn Pacing,
 ) -> Result<Option<Outcome>, Error> {
-    let progress = server.progress();
-    if !flags.is_forced() && server.wal().insert_lsn().0 == progress.last_end.load(Relaxed) {
+    if !is_needed(server, flags) {
         return Ok(None);
     }
+    let progress = server.progress();
     progress.started.store(sys::clock::wall_micros_since_2000(), Relaxed);
     let made = make(server, flags, spare_segments, pacing, &mut |checkpoint, start| {
         update_control_file(server, flags, checkpoint, start)

@@ -103,7 +103,7 @@ impl Checkpointer<'_> {
 
     fn make(&mut self, flags: Flags) -> Result<(), Error> {
         let log = self.server.settings().log_checkpoints;
-        if log && flags.is_forced() {
+        if log && checkpoint::is_needed(self.server, flags) {
             tracing::info!("checkpoint starting: {flags}");
         }
         let spare = self.spare_segments();

@@ -105,9 +105,10 @@ fn replay(
     let mut reader = WalReader::new(context.wal.dir(), timeline, control.system, start);
     let mut record = DecodedRecord::default();
     let mut records = 0;
+    context.wal.start_at(log_at(control, start, 0));
     while reader.read(&mut record)? {
         // The log up to here is durable, so that pages with this record's change may be written.
-        context.wal.start_at(log_at(control, record.end(), 0));
+        context.wal.replayed_to(record.end());
         redo.record(&record)?;
         if records % RECORDS_PER_REPORT == 0 {
             progress(record.end());

@@ -89,5 +89,17 @@ macro_rules! golden {
 }
 
 golden! {
+    changes
+    copy
     example
+    explain
+    expressions
+    fatal
+    prepared
+    queries
+    settings
+    transactions
+    types
+    unsupported
+    views
 }

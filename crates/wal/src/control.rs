@@ -206,6 +206,15 @@ impl Wal {
         ctl.insert.0.store(position, Ordering::SeqCst);
     }
 
+    /// Recovery has come to `end`, which [`Wal::start_at`] has set before: pages with an LSN up to
+    /// there may be written. Only while no other process uses the log.
+    pub fn replayed_to(&self, end: Lsn) {
+        let position = position::usable(end) / position::ALIGN;
+        self.ctl.insert.0.store(position, Ordering::Relaxed);
+        self.ctl.write.0.store(end.0, Ordering::Relaxed);
+        self.ctl.flush.0.store(end.0, Ordering::Relaxed);
+    }
+
     /// Takes over settings that a reload has changed.
     pub fn set_options(&self, options: WalOptions) {
         self.options.set(options);

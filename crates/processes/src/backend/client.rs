@@ -13,11 +13,13 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use protocol::{COPY_END, LineError, LineReader, LineWriter, Message, Status};
+use protocol::{LineError, LineReader, LineWriter, Message, Status};
 use shmem::{SessionState, WaitEvent, proc};
-use sql::{CopyFormat, CopyLine, Output, OutputColumn, Report, Stop, TextRow};
+use sql::{CopyFormat, Stop};
 use sys::signal::Pending;
 use types::{Diagnostic, Severity, SqlState};
+
+use super::title::Title;
 
 /// Replies are sent when so many bytes have gathered, even if the client has asked for more.
 const FLUSH_AT: usize = 32 << 10;
@@ -40,36 +42,15 @@ pub enum Gone {
 pub struct Client {
     socket: OwnedFd,
     reader: LineReader,
-    out: LineWriter,
+    pub(super) out: LineWriter,
     /// The line being worked on.
-    line: String,
-    copy: CopyFormat,
+    pub(super) line: String,
+    pub(super) copy: CopyFormat,
     /// A FATAL has been written: nothing may follow.
-    fatal: bool,
+    pub(super) fatal: bool,
     /// What the slot and the title say between requests.
     resting: SessionState,
     title: Title,
-}
-
-/// The title of the process, changed only when it differs.
-#[derive(Debug, Default)]
-struct Title {
-    prefix: String,
-    text: String,
-    shown: Option<SessionState>,
-}
-
-impl Title {
-    fn show(&mut self, state: SessionState) {
-        if self.shown == Some(state) {
-            return;
-        }
-        self.shown = Some(state);
-        self.text.clear();
-        self.text.push_str(&self.prefix);
-        self.text.push_str(state.name());
-        sys::process::set_title(&self.text);
-    }
 }
 
 impl Client {
@@ -91,7 +72,7 @@ impl Client {
 
     /// Who and where the client is, for the title.
     pub fn set_place(&mut self, place: &str) {
-        self.title = Title { prefix: format!("mamont: backend {place} "), ..Title::default() };
+        self.title = Title::new(place);
         self.title.show(SessionState::Starting);
     }
 
@@ -218,7 +199,7 @@ impl Client {
     }
 
     /// Takes the next line into `line`, waiting for it if need be.
-    fn take_line(&mut self, line: &mut String) -> Result<Result<(), LineError>, Gone> {
+    pub(super) fn take_line(&mut self, line: &mut String) -> Result<Result<(), LineError>, Gone> {
         loop {
             match self.reader.next_line() {
                 Some(Ok(text)) => {
@@ -270,7 +251,8 @@ impl Client {
         self.title.show(SessionState::Active);
     }
 
-    fn flush_if_full(&mut self) -> Result<(), Stop> {
+    /// Sends what has been written if it is much.
+    pub(super) fn flush_if_full(&mut self) -> Result<(), Stop> {
         if self.out.bytes().len() < FLUSH_AT {
             return Ok(());
         }
@@ -278,67 +260,8 @@ impl Client {
     }
 }
 
-impl Output for Client {
-    fn columns(&mut self, columns: &[OutputColumn]) -> Result<(), Stop> {
-        self.out.columns(columns.iter().map(|c| (c.name.as_str(), c.ty.internal_name())));
-        self.flush_if_full()
-    }
-
-    fn row(&mut self, row: &TextRow) -> Result<(), Stop> {
-        self.out.row(row.values());
-        self.flush_if_full()
-    }
-
-    fn done(&mut self, tag: &str) -> Result<(), Stop> {
-        self.out.ok(tag);
-        self.flush_if_full()
-    }
-
-    fn error(&mut self, report: &Report) -> Result<(), Stop> {
-        self.report(report);
-        if self.fatal { Err(Stop::Fatal) } else { self.flush_if_full() }
-    }
-
-    fn notice(&mut self, report: &Report) -> Result<(), Stop> {
-        let message = message_of(report);
-        self.out.notice(report.sqlstate, &message);
-        self.flush_if_full()
-    }
-
-    fn copy_out(&mut self, format: CopyFormat, _columns: usize) -> Result<(), Stop> {
-        self.copy = format;
-        Ok(())
-    }
-
-    fn copy_row(&mut self, line: &str) -> Result<(), Stop> {
-        match self.copy {
-            CopyFormat::Text => self.out.copy_text_row(line),
-            CopyFormat::Csv => self.out.copy_csv_row(line),
-        }
-        self.flush_if_full()
-    }
-
-    fn copy_in(&mut self, format: CopyFormat, _columns: usize) -> Result<(), Stop> {
-        self.copy = format;
-        self.out.copy_in();
-        self.flush_if_full()
-    }
-
-    fn read_copy_line(&mut self) -> Result<CopyLine<'_>, Stop> {
-        let mut line = std::mem::take(&mut self.line);
-        line.clear();
-        let taken = self.take_line(&mut line);
-        self.line = line;
-        match taken {
-            Ok(Ok(())) if self.line == COPY_END => Ok(CopyLine::End),
-            Ok(Ok(())) => Ok(CopyLine::Line(&self.line)),
-            Ok(Err(error)) => Ok(CopyLine::Bad(Box::new(Report::from_diagnostic(&error)))),
-            Err(_) => Err(Stop::Disconnected),
-        }
-    }
-}
-
-fn message_of(error: &dyn Diagnostic) -> Message<'static> {
+/// An error as the protocol's messages have it.
+pub(super) fn message_of(error: &dyn Diagnostic) -> Message<'static> {
     Message {
         text: error.to_string().into(),
         detail: error.detail().map(Into::into),
@@ -346,3 +269,6 @@ fn message_of(error: &dyn Diagnostic) -> Message<'static> {
         position: error.position(),
     }
 }
+
+#[cfg(test)]
+mod tests;

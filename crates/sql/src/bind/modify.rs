@@ -327,11 +327,11 @@ fn bind_rows(
     binder.aggregates_here = Aggregates::Forbidden("VALUES");
     let mut bound: Vec<Vec<Expr>> = Vec::with_capacity(rows.len());
     for row in rows {
+        if let Some(extra) = row.content.get(targets.len()) {
+            return Err(too_many(binder.position(extra.span())));
+        }
         let mut exprs = Vec::with_capacity(row.content.len());
-        for (place, expr) in row.content.iter().enumerate() {
-            let Some(column) = targets.get(place).copied() else {
-                return Err(too_many(binder.position(expr.span())));
-            };
+        for (expr, column) in row.content.iter().zip(targets.iter().copied()) {
             exprs.push(if is_default(expr) {
                 default_of(context, table, column)?
             } else {

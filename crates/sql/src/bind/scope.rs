@@ -27,6 +27,8 @@ pub(crate) struct Scope {
     pub schema: Option<String>,
     /// The name by which the table is known.
     pub table: Option<String>,
+    /// The table's own name, where an alias hides it.
+    pub hidden: Option<String>,
     /// The columns in order.
     pub columns: Vec<ScopeColumn>,
     /// Whether the rows have system columns.
@@ -54,6 +56,7 @@ impl Scope {
             .map(|column| ScopeColumn { name: column.name.clone(), ty: column.ty });
         Scope {
             schema: alias.is_none().then(|| table.schema.clone()),
+            hidden: alias.as_ref().map(|_| table.name.clone()),
             table: Some(alias.unwrap_or_else(|| table.name.clone())),
             columns: columns.collect(),
             has_system: table.kind != catalog::TableKind::View,
@@ -138,6 +141,15 @@ impl Binder<'_> {
         let same_schema = schema.is_none() || self.scope.schema.as_deref() == schema;
         if same_table && same_schema {
             return Ok(());
+        }
+        if let (Some(alias), Some(hidden)) = (&self.scope.table, &self.scope.hidden)
+            && hidden == table
+        {
+            return Err(Error::new(
+                SqlState::UNDEFINED_TABLE,
+                format!("invalid reference to FROM-clause entry for table \"{table}\""),
+            )
+            .hint(format!("Perhaps you meant to reference the table alias \"{alias}\".")));
         }
         Err(Error::new(
             SqlState::UNDEFINED_TABLE,

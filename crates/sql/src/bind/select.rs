@@ -77,28 +77,11 @@ pub(crate) fn bind_query(
         SetExpr::SetOperation { left: _, op, set_quantifier: _, right: _ } => {
             Err(Error::unsupported(op))
         }
-        SetExpr::Table(table) => {
-            let ast::Table { table_name, schema_name } = table.as_ref();
-            let Some(name) = table_name else { return Err(Error::syntax("TABLE without a name")) };
-            let parts = schema_name.iter().chain([name]).map(|part| part.to_ascii_lowercase());
-            let name = TableName::from_parts(parts.collect(), 0)?;
-            bind_whole_table(context, name, clauses)
-        }
+        SetExpr::Table(_) => Err(Error::unsupported("TABLE inside of a query")),
         SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
             Err(Error::unsupported("a data-modifying statement in a query"))
         }
     }
-}
-
-fn bind_whole_table(
-    context: &BindContext<'_>,
-    name: TableName,
-    clauses: Clauses<'_>,
-) -> Result<Query> {
-    let (source, scope) = open_table(context, &name, None)?;
-    let mut binder = context.binder(scope);
-    let targets = binder.all_columns();
-    finish(binder, source, targets, Parts::default(), clauses)
 }
 
 /// The parts of a SELECT between the targets and ORDER BY.
