@@ -140,7 +140,20 @@ pub fn begin_initialisation(dir: &Path, found: Found) -> Result<(), Error> {
     if !fs::exists(&file)? {
         fs::write_durable(&file, config::DEFAULT_FILE.as_bytes())?;
     }
-    Ok(fs::sync_dir(dir)?)
+    fs::sync_dir(dir)?;
+    sync_ancestors(dir)
+}
+
+/// Makes the name of the data directory itself durable, and of the directories above that were
+/// made with it. Those that only others may read have been there before.
+fn sync_ancestors(dir: &Path) -> Result<(), Error> {
+    for ancestor in dir.ancestors().skip(1) {
+        match fs::sync_dir(ancestor) {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => break,
+            done => done?,
+        }
+    }
+    Ok(())
 }
 
 /// Ends the initialisation; also where a crash came just before this.

@@ -173,12 +173,13 @@ impl Storage for Engine {
 
     fn abort(&self) {
         self.drop_snapshot();
-        if let Some(mut transaction) = self.transaction.borrow_mut().take() {
-            self.rooms.txn.abort(&mut transaction);
-        }
-        // What a failed statement has left to note can be noted by the next one.
+        // Before the locks go, and files that the transaction has made. What cannot be noted is found
+        // by a later scan.
         if let Err(error) = self.rooms.access.end_statement() {
             tracing::debug!("could not note freed space: {error}");
+        }
+        if let Some(mut transaction) = self.transaction.borrow_mut().take() {
+            self.rooms.txn.abort(&mut transaction);
         }
     }
 

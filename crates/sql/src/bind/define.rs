@@ -9,7 +9,7 @@ use sqlparser::ast::{
 use types::{ColumnType, SqlState};
 
 use super::modify::bind_default;
-use super::names::{fold, object_name};
+use super::names::{name_of, relation_name};
 use super::types::bind_type;
 use super::{BindContext, TableName};
 use crate::error::{Error, Result};
@@ -17,7 +17,12 @@ use crate::planned::{Create, Drop};
 
 fn table_name(context: &BindContext<'_>, name: &ObjectName) -> Result<TableName> {
     let at = context.source.place(name.span().start);
-    TableName::from_parts(object_name(name)?, at)
+    let parts = relation_name(name).map_err(|error| error.at(position_of(at)))?;
+    TableName::from_parts(parts, at)
+}
+
+fn position_of(at: u32) -> Option<usize> {
+    (at != 0).then_some(at as usize)
 }
 
 /// CREATE TABLE
@@ -179,7 +184,7 @@ fn refuse_clauses(create: &CreateTable) -> Result<()> {
 fn bind_column(context: &BindContext<'_>, column: &AstColumn) -> Result<ColumnDef> {
     let AstColumn { name, data_type, options } = column;
     let position = context.source.position(name.span.start);
-    let column_name = fold(name);
+    let column_name = name_of(name).map_err(|error| error.at(position))?;
     let ty = bind_type(data_type).map_err(|error| error.at(position))?;
     if !is_storable(ty.ty) {
         let type_name = crate::values::type_name(crate::values::names::base(ty.ty));

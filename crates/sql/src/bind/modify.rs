@@ -12,7 +12,7 @@ use sqlparser::ast::{
 use txn::LockMode;
 use types::{ColumnType, Datum, SqlState};
 
-use super::names::{fold, object_name};
+use super::names::{fold, relation_name};
 use super::select::{Unknowns, alias_of, bind_query};
 use super::{Aggregates, BindContext, Binder, Context, Parameters, Scope, TableName};
 use crate::error::{Error, Result};
@@ -215,7 +215,10 @@ fn take_apart<'a>(context: &BindContext<'_>, insert: &'a AstInsert) -> Result<In
     let alias =
         table_alias.as_ref().map(|TableAliasWithoutColumns { explicit: _, alias }| fold(alias));
     Ok(InsertParts {
-        name: TableName::from_parts(object_name(name)?, at)?,
+        name: TableName::from_parts(
+            relation_name(name).map_err(|e| e.at(position_of(context, name)))?,
+            at,
+        )?,
         alias,
         columns,
         source: source.as_deref(),
@@ -272,7 +275,7 @@ fn target_columns(
     let mut targets = Vec::with_capacity(names.len());
     for name in names {
         let position = position_of(context, name);
-        let parts = object_name(name)?;
+        let parts = relation_name(name).map_err(|error| error.at(position))?;
         let [column] = parts.as_slice() else {
             return Err(Error::unsupported("a field of a column").at(position));
         };
@@ -416,7 +419,13 @@ fn one_table(
         return Err(Error::unsupported("an option behind a table"));
     }
     let at = context.source.place(name.span().start);
-    Ok((TableName::from_parts(object_name(name)?, at)?, alias_of(alias.as_ref())?))
+    Ok((
+        TableName::from_parts(
+            relation_name(name).map_err(|e| e.at(position_of(context, name)))?,
+            at,
+        )?,
+        alias_of(alias.as_ref())?,
+    ))
 }
 
 /// UPDATE

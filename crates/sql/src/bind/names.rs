@@ -12,6 +12,109 @@ pub(crate) fn fold(ident: &Ident) -> String {
     }
 }
 
+/// PostgreSQL's reserved words, which name a column or table only in quotes. sqlparser lets many
+/// of them pass.
+const RESERVED: &[&str] = &[
+    "all",
+    "analyse",
+    "analyze",
+    "and",
+    "any",
+    "array",
+    "as",
+    "asc",
+    "asymmetric",
+    "both",
+    "case",
+    "cast",
+    "check",
+    "collate",
+    "column",
+    "constraint",
+    "create",
+    "current_catalog",
+    "current_date",
+    "current_role",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "default",
+    "deferrable",
+    "desc",
+    "distinct",
+    "do",
+    "else",
+    "end",
+    "except",
+    "false",
+    "fetch",
+    "for",
+    "foreign",
+    "from",
+    "grant",
+    "group",
+    "having",
+    "in",
+    "initially",
+    "intersect",
+    "into",
+    "lateral",
+    "leading",
+    "limit",
+    "localtime",
+    "localtimestamp",
+    "not",
+    "null",
+    "offset",
+    "on",
+    "only",
+    "or",
+    "order",
+    "placing",
+    "primary",
+    "references",
+    "returning",
+    "select",
+    "session_user",
+    "some",
+    "symmetric",
+    "table",
+    "then",
+    "to",
+    "trailing",
+    "true",
+    "union",
+    "unique",
+    "user",
+    "using",
+    "variadic",
+    "when",
+    "where",
+    "window",
+    "with",
+];
+
+/// The name that an identifier of a column or table means: no reserved word.
+pub(crate) fn name_of(ident: &Ident) -> Result<String> {
+    let name = fold(ident);
+    if ident.quote_style.is_none() && RESERVED.binary_search(&name.as_str()).is_ok() {
+        return Err(Error::syntax(format!("syntax error at or near \"{}\"", ident.value)));
+    }
+    Ok(name)
+}
+
+/// The parts of a table's or column's name.
+pub(crate) fn relation_name(name: &ObjectName) -> Result<Vec<String>> {
+    let ObjectName(parts) = name;
+    parts
+        .iter()
+        .map(|part| match part {
+            ObjectNamePart::Identifier(ident) => name_of(ident),
+            ObjectNamePart::Function(_) => Err(Error::unsupported("a computed name")),
+        })
+        .collect()
+}
+
 /// The parts of a name.
 pub(crate) fn object_name(name: &ObjectName) -> Result<Vec<String>> {
     let ObjectName(parts) = name;
@@ -58,5 +161,18 @@ impl TableName {
             Some(schema) => format!("{schema}.{}", self.name),
             None => self.name.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_words_are_sorted_and_need_quotes() {
+        assert!(RESERVED.is_sorted());
+        assert!(name_of(&Ident::new("From")).is_err());
+        assert_eq!(name_of(&Ident::with_quote('"', "From")).expect("quoted"), "From");
+        assert_eq!(name_of(&Ident::new("Name")).expect("free"), "name");
     }
 }

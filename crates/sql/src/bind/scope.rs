@@ -7,7 +7,7 @@ use sqlparser::ast::Ident;
 use types::{ColumnType, SqlState};
 
 use super::Binder;
-use super::names::fold;
+use super::names::{fold, name_of};
 use crate::error::{Error, Result};
 use crate::expr::{Expr, Node};
 
@@ -111,6 +111,7 @@ impl Binder<'_> {
         {
             return self.call_named(&name, Vec::new(), at);
         }
+        name_of(ident).map_err(|error| error.at(self.position(ident.span)))?;
         if self.scope.table.as_deref() == Some(name.as_str()) {
             return Err(
                 Error::unsupported("a reference to a whole row").at(self.position(ident.span))

@@ -1,14 +1,15 @@
 //! Queries: SELECT over one table or none, VALUES, TABLE.
 
 use sqlparser::ast::{
-    self, Distinct as AstDistinct, Expr as AstExpr, GroupByExpr, ObjectName, Query as AstQuery,
-    Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Spanned,
-    TableAlias, TableFactor, TableFunctionArgs, TableWithJoins, Values, WildcardAdditionalOptions,
+    self, Distinct as AstDistinct, Expr as AstExpr, GroupByExpr, LockClause, ObjectName,
+    Query as AstQuery, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    Spanned, TableAlias, TableFactor, TableFunctionArgs, TableWithJoins, Values,
+    WildcardAdditionalOptions,
 };
 use txn::LockMode;
 use types::{ColumnType, Datum, SqlState};
 
-use super::names::{fold, object_name};
+use super::names::{fold, object_name, relation_name};
 use super::order::Clauses;
 use super::scope::ScopeColumn;
 use super::{Aggregates, BindContext, Binder, Context, Scope, TableName};
@@ -54,8 +55,8 @@ pub(crate) fn bind_query(
     if with.is_some() {
         return Err(Error::unsupported("WITH"));
     }
-    if !locks.is_empty() {
-        return Err(Error::unsupported("FOR UPDATE and FOR SHARE"));
+    if let Some(LockClause { lock_type, of: _, nonblock: _ }) = locks.first() {
+        return Err(Error::unsupported(format!("FOR {lock_type}")));
     }
     if for_clause.is_some()
         || settings.is_some()
@@ -311,7 +312,9 @@ fn bind_from(context: &BindContext<'_>, from: &[TableWithJoins]) -> Result<(RowS
                 Some(args) => bind_series(context, name, args, alias),
                 None => {
                     let at = context.source.place(name.span().start);
-                    let name = TableName::from_parts(object_name(name)?, at)?;
+                    let position = context.source.position(name.span().start);
+                    let parts = relation_name(name).map_err(|error| error.at(position))?;
+                    let name = TableName::from_parts(parts, at)?;
                     open_table(context, &name, alias)
                 }
             }

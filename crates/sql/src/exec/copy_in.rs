@@ -164,6 +164,8 @@ impl Lines<'_, '_, '_> {
             let start = self.line.len();
             self.number += 1;
             if !self.reader.next(&mut self.line).map_err(|e| self.in_line(e))? {
+                // The data ended before this line.
+                self.number -= 1;
                 self.line.pop();
                 break;
             }

@@ -13,8 +13,8 @@ use types::{ColumnType, Datum};
 use super::{Execution, OutRow, cost, modify, query};
 use crate::bind::group_names;
 use crate::error::{Error, Result};
-use crate::expr::Expr;
 use crate::expr::deparse::{deparse, quote_identifier};
+use crate::expr::{Expr, Node as ExprNode};
 use crate::planned::{Distinct, InsertSource, Plan, Query, RowSource, TableSource};
 use crate::storage::Usage;
 
@@ -295,16 +295,11 @@ fn push_filter(
     details: &mut Vec<String>,
 ) {
     let Some(filter) = filter else { return };
-    details.push(format!("Filter: {}", deparse_condition(filter, names)));
+    details.push(format!("Filter: {}", deparse(filter, names)));
     let removed = execution.counts.removed.get();
     if analyzed.is_some() && removed > 0 {
         details.push(format!("Rows Removed by Filter: {removed}"));
     }
-}
-
-/// A condition in parentheses, as PostgreSQL shows it, unless it is a bare name.
-fn deparse_condition(condition: &Expr, names: &[String]) -> String {
-    deparse(condition, names)
 }
 
 fn source_node(execution: &Execution<'_>, query: &Query, analyzed: Option<u64>) -> Result<Node> {
@@ -342,7 +337,7 @@ fn query_node(execution: &Execution<'_>, query: &Query, rows: Option<u64>) -> Re
             details.push(format!("Group Key: {}", group_names[..grouping.keys.len()].join(", ")));
         }
         if let Some(having) = &grouping.having {
-            details.push(format!("Filter: {}", deparse_condition(having, &group_names)));
+            details.push(format!("Filter: {}", deparse(having, &group_names)));
         }
         let groups = if grouped { node.rows.min(200.0) } else { 1.0 };
         let title = if grouped { "HashAggregate" } else { "Aggregate" };
@@ -385,7 +380,11 @@ fn sort_node(query: &Query, child: Node, names: &[String], rows: Option<u64>) ->
         .sort
         .iter()
         .map(|key| {
-            let mut text = deparse(&query.targets[key.target], names);
+            let target = &query.targets[key.target];
+            let mut text = deparse(target, names);
+            if !is_plain(query, target) {
+                text = format!("({text})");
+            }
             if key.descending {
                 text.push_str(" DESC");
             }
@@ -402,6 +401,14 @@ fn sort_node(query: &Query, child: Node, names: &[String], rows: Option<u64>) ->
     let start = below + cost::sort(count);
     node.cost = (start, start + 0.0025 * count);
     node
+}
+
+/// Whether a sort key is a column of the table, and not computed below the sort.
+fn is_plain(query: &Query, target: &Expr) -> bool {
+    let ExprNode::Column(index) = target.node else { return false };
+    query.grouping.as_ref().is_none_or(|grouping| {
+        grouping.keys.get(index).is_some_and(|key| matches!(key.node, ExprNode::Column(_)))
+    })
 }
 
 fn constant_count(limit: &Expr) -> Option<f64> {
