@@ -18,7 +18,7 @@ crash *args:
 
 # Measure COPY, commits and redo, beside PostgreSQL where it is installed
 bench *args:
-    cargo build --release --bins && cargo run --release --bin mamont -- bench {{args}}
+    scripts/bench.sh {{args}}
 
 # Print the write-ahead log of ./data
 dump-wal *args:

@@ -63,7 +63,7 @@ impl BufferRegions {
     pub fn reserve(layout: &mut Layout, buffers: usize) -> Self {
         BufferRegions {
             descriptors: layout.region("Buffer Descriptors", buffers),
-            frames: layout.region("Buffer Blocks", buffers),
+            frames: layout.pages("Buffer Blocks", buffers),
             mapping: MappingRegions::reserve(layout, buffers),
             clock: layout.region("Buffer Strategy Status", 1),
             stats: layout.region("Buffer Statistics", 1),

@@ -40,7 +40,8 @@ impl BufferPool {
             page.page_mut().clone_from(&image);
             return Ok(Redone::Restored);
         }
-        let found = if block.will_init { self.read_zeroed(block.tag) } else { self.read(block.tag) };
+        let found =
+            if block.will_init { self.read_zeroed(block.tag) } else { self.read(block.tag) };
         let pin = match found {
             Err(Error::PastEnd(_)) => return Ok(Redone::Missing),
             found => found?,

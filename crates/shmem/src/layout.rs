@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use zerocopy::FromZeros;
 
+use crate::SharedPage;
 use crate::segment::HEADER_SIZE;
 
 /// Regions begin at a multiple of this, so that two never share a cache line (or the pair of lines
@@ -27,6 +28,8 @@ pub(crate) struct Region {
     pub(crate) offset: usize,
     pub(crate) size: usize,
     pub(crate) count: usize,
+    /// Whether [`crate::Segment::reset`] makes it zero again.
+    pub(crate) zeroed: bool,
 }
 
 /// Which region, and what is in it: the ticket that [`Layout::region`] gives for the segment.
@@ -65,8 +68,18 @@ impl Layout {
         let offset = self.end.checked_next_multiple_of(align).unwrap_or(usize::MAX);
         let size = size_of::<T>().saturating_mul(count);
         self.end = offset.saturating_add(size);
-        self.regions.push(Region { name, offset, size, count });
+        self.regions.push(Region { name, offset, size, count, zeroed: true });
         RegionId { index: self.regions.len() - 1, of: PhantomData }
+    }
+
+    /// Asks for pages whose content means nothing until something in another region says that it
+    /// does: a reset leaves them as they are, which spares writing gigabytes of zeros.
+    pub fn pages(&mut self, name: &'static str, count: usize) -> RegionId<SharedPage> {
+        let id = self.region(name, count);
+        if let Some(region) = self.regions.last_mut() {
+            region.zeroed = false;
+        }
+        id
     }
 
     /// Bytes that a segment of this layout takes.

@@ -171,10 +171,10 @@ impl Segment {
         &values[0]
     }
 
-    /// Makes all regions zero again. Only while no other process has the segment: after the
+    /// Makes all regions zero again, but for pages that mean nothing by themselves. Only while no other process has the segment: after the
     /// postmaster has ended its children.
     pub fn reset(&self) {
-        for region in &self.regions {
+        for region in self.regions.iter().filter(|region| region.zeroed) {
             // SAFETY: inside the mapping. No other process runs that could look, and zero bytes are
             // valid for whatever is there.
             unsafe { self.base().add(self.start + region.offset).write_bytes(0, region.size) };

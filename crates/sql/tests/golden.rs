@@ -58,7 +58,7 @@ fn play(script: &str) -> String {
             played.push_str(&answer);
             played.push('\n');
         }
-        client.data.clear();
+        assert!(client.data.is_empty(), "data is left over: {:?}", client.data);
     }
     drop(session);
     played

@@ -136,7 +136,7 @@ impl WalRegions {
     pub fn reserve(layout: &mut Layout, pages: usize) -> Self {
         WalRegions {
             control: layout.region("XLOG Ctl", 1),
-            ring: layout.region("WAL buffers", pages.max(8)),
+            ring: layout.pages("WAL buffers", pages.max(8)),
         }
     }
 }

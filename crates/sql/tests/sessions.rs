@@ -1,0 +1,212 @@
+//! Two sessions at the same rows: waiting, looking again, deadlock, cancellation, disconnection.
+//!
+//! One session runs here, the other in a forked process; they meet at numbered points in shared
+//! memory.
+
+mod support;
+
+use std::time::Duration;
+
+use shmem::proc;
+use sql::Session;
+use support::world::World;
+use support::{Client, new_world, session};
+
+/// A world with a table `t (a int, b text)` of three rows.
+fn world() -> World {
+    let world = new_world(64);
+    let mut session = session(&world);
+    let mut client = Client::default();
+    let made = client.send(
+        &mut session,
+        "CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, 'z')",
+    );
+    assert_eq!(made.last().map(String::as_str), Some("READY idle"), "{made:?}");
+    world
+}
+
+/// Sends a line and answers the reply without `COLUMNS` and `READY`.
+fn answers(session: &mut Session, line: &str) -> Vec<String> {
+    let mut reply = Client::default().send(session, line);
+    reply.retain(|line| !line.starts_with("COLUMNS") && !line.starts_with("READY"));
+    reply
+}
+
+/// Waits until the process with that slot waits for a lock or a transaction.
+fn await_waiting(world: &World, slot: usize) {
+    let waits = || world.procs[slot].wait_event().type_name() == "Lock";
+    for _ in 0..5000 {
+        if waits() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("it does not wait");
+}
+
+#[test]
+fn an_update_looks_again_at_the_newest_version() {
+    let world = world();
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    assert_eq!(
+        answers(&mut first, "BEGIN; UPDATE t SET a = a + 10 WHERE a < 3"),
+        ["OK BEGIN", "OK UPDATE 2"]
+    );
+    let other = world.spawn(1, || {
+        let mut second = session(&world);
+        // Of the rows that it saw as 1, 2 and 3 only 3 still satisfies the condition.
+        let changed = answers(&mut second, "UPDATE t SET b = 'second' WHERE a < 5 RETURNING a");
+        assert_eq!(changed, ["ROW 3", "OK UPDATE 1"]);
+        let deleted = answers(&mut second, "DELETE FROM t WHERE a = 12");
+        assert_eq!(deleted, ["OK DELETE 1"]);
+    });
+    await_waiting(&world, 1);
+    assert_eq!(answers(&mut first, "COMMIT"), ["OK COMMIT"]);
+    other.join();
+    let rows = answers(&mut first, "SELECT a, b FROM t ORDER BY a");
+    assert_eq!(rows, ["ROW 3\tsecond", "ROW 11\tx", "OK SELECT 2"]);
+}
+
+#[test]
+fn an_update_computes_from_the_newest_version() {
+    let world = world();
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    answers(&mut first, "BEGIN; UPDATE t SET a = a + 100 WHERE a = 1");
+    let other = world.spawn(1, || {
+        let mut second = session(&world);
+        let changed = answers(&mut second, "UPDATE t SET a = a + 1 WHERE b = 'x' RETURNING a, b");
+        assert_eq!(changed, ["ROW 102\tx", "OK UPDATE 1"]);
+    });
+    await_waiting(&world, 1);
+    answers(&mut first, "COMMIT");
+    other.join();
+}
+
+#[test]
+fn what_was_rolled_back_was_never_there() {
+    let world = world();
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    answers(&mut first, "BEGIN; DELETE FROM t WHERE a = 1");
+    let other = world.spawn(1, || {
+        let mut second = session(&world);
+        let before = answers(&mut second, "SELECT count(*) FROM t");
+        assert_eq!(before, ["ROW 3", "OK SELECT 1"]);
+        let changed = answers(&mut second, "UPDATE t SET b = 'kept' WHERE a = 1");
+        assert_eq!(changed, ["OK UPDATE 1"]);
+    });
+    await_waiting(&world, 1);
+    first.rollback_on_disconnect();
+    other.join();
+    let rows = answers(&mut first, "SELECT b FROM t WHERE a = 1");
+    assert_eq!(rows, ["ROW kept", "OK SELECT 1"]);
+}
+
+#[test]
+fn of_two_that_wait_for_each_other_one_is_told_40p01() {
+    let world = world();
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    answers(&mut first, "BEGIN; UPDATE t SET b = 'first' WHERE a = 1");
+    let other = world.spawn(1, || {
+        let mut second = session(&world);
+        answers(&mut second, "SET deadlock_timeout = '1d'");
+        answers(&mut second, "BEGIN; UPDATE t SET b = 'second' WHERE a = 2");
+        world.set_word(0, 1);
+        let changed = answers(&mut second, "UPDATE t SET b = 'second' WHERE a = 1; COMMIT");
+        assert_eq!(changed, ["OK UPDATE 1", "OK COMMIT"]);
+    });
+    world.await_word(0, 1);
+    await_waiting(&world, 1);
+    answers(&mut first, "SET LOCAL deadlock_timeout = '10ms'");
+    let told = answers(&mut first, "UPDATE t SET b = 'first' WHERE a = 2");
+    assert!(told[0].starts_with("ERROR 40P01 deadlock detected"), "{told:?}");
+    other.join();
+    let refused = answers(&mut first, "SELECT 1");
+    assert!(refused[0].starts_with("ERROR 25P02 "), "{refused:?}");
+}
+
+#[test]
+fn ddl_waits_and_plans_are_made_anew() {
+    let world = world();
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    answers(&mut first, "PREPARE p AS SELECT * FROM t WHERE a = $1");
+    answers(&mut first, "SELECT * FROM t WHERE a = 1");
+    answers(&mut first, "BEGIN; SELECT * FROM t WHERE a = 1");
+    let other = world.spawn(1, || {
+        let mut second = session(&world);
+        let done = answers(
+            &mut second,
+            "DROP TABLE t; CREATE TABLE t (b text, a bigint); INSERT INTO t VALUES ('new', 1)",
+        );
+        assert_eq!(done, ["OK DROP TABLE", "OK CREATE TABLE", "OK INSERT 0 1"]);
+    });
+    await_waiting(&world, 1);
+    answers(&mut first, "COMMIT");
+    other.join();
+    for line in ["EXECUTE p(1)", "SELECT * FROM t WHERE a = 1"] {
+        assert_eq!(answers(&mut first, line), ["ROW new\t1", "OK SELECT 1"], "{line}");
+    }
+}
+
+#[test]
+fn a_statement_can_be_cancelled_and_a_session_ended() {
+    let world = world();
+    let child = world.spawn(1, || {
+        let mut session = session(&world);
+        world.set_word(0, 1);
+        let told = answers(&mut session, "SELECT pg_sleep(100)");
+        assert!(told[0].starts_with("ERROR 57014 "), "{told:?}");
+        assert_eq!(answers(&mut session, "SELECT 1"), ["ROW 1", "OK SELECT 1"]);
+        world.set_word(0, 2);
+        let told = answers(&mut session, "SELECT count(*) FROM generate_series(1, 100000000000)");
+        assert!(told[0].starts_with("FATAL 57P01 "), "{told:?}");
+        assert_eq!(told[1], "(the session is ended)");
+    });
+    for (word, signal) in
+        [(1, nix::sys::signal::Signal::SIGINT), (2, nix::sys::signal::Signal::SIGTERM)]
+    {
+        world.await_word(0, word);
+        std::thread::sleep(Duration::from_millis(50));
+        sys::process::kill(child.pid, signal).expect("it lives");
+    }
+    child.join();
+}
+
+#[test]
+fn a_client_that_goes_away_in_its_copy_leaves_nothing() {
+    let world = world();
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    let mut client = Client::default();
+    client.data.extend((0..5000).map(|number| format!("{number}\tcopied")));
+    let reply = client.send(&mut first, "COPY t FROM STDIN");
+    assert_eq!(reply, ["COPYIN", "(the connection is closed)"]);
+    let mut second = session(&world);
+    let count = answers(&mut second, "SELECT count(*) FROM t");
+    assert_eq!(count, ["ROW 3", "OK SELECT 1"]);
+}
+
+#[test]
+fn many_rows_go_in_and_come_back_identical() {
+    let world = new_world(16);
+    proc::attach(world.procs, 0);
+    let mut one = session(&world);
+    answers(&mut one, "CREATE TABLE words (n int NOT NULL, word text, code bytea)");
+    let rows: Vec<String> = (0..30_000)
+        .map(|n| format!("{n}\tword \\\\ {n} ä\\t{}\t\\\\x{:08x}", n * 7919 % 1000, n))
+        .collect();
+    let mut client = Client::default();
+    client.data.extend(rows.iter().cloned());
+    client.data.push_back("\\.".to_owned());
+    let reply = client.send(&mut one, "COPY words FROM STDIN");
+    assert_eq!(reply, ["COPYIN", "OK COPY 30000", "READY idle"]);
+    let mut out = client.send(&mut one, "COPY words TO STDOUT");
+    assert_eq!(out.pop().as_deref(), Some("READY idle"));
+    assert_eq!(out.pop().as_deref(), Some("OK COPY 30000"));
+    assert!(out.iter().zip(&rows).all(|(out, row)| out.strip_prefix("ROW ") == Some(row)));
+    assert_eq!(out.len(), rows.len());
+}
