@@ -3,7 +3,8 @@
 //! A failing run prints the command that repeats it. Set `MAMONT_CRASH_SEED` to try another seed
 //! than the fixed ones, which make every run of the tests draw the same.
 
-use tests::crash::rounds::{Commits, Order, run};
+use tests::crash::order::{Commits, Order};
+use tests::crash::rounds::run;
 use tests::crash::victim::Victim;
 
 fn rounds(rounds: u32, seed: u64, commits: Commits) {

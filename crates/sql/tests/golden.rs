@@ -95,6 +95,7 @@ golden! {
     explain
     expressions
     fatal
+    kept
     prepared
     queries
     settings

@@ -51,7 +51,7 @@ impl Txn {
         let mut lsn = Lsn::INVALID;
         if let Some(xid) = transaction.xid {
             let synchronous = synchronous || !transaction.dropped.is_empty();
-            self.sync_created(&transaction.created)?;
+            self.sync_created(&transaction.created);
             lsn = self.log_commit(transaction, xid, !synchronous)?;
             self.make_visible(lsn, synchronous);
             self.end(xid);
@@ -124,16 +124,19 @@ impl Txn {
         Some(self.wal.insert(&record))
     }
 
-    /// Makes the files of new relations durable under their names. Their pages are in the log.
-    fn sync_created(&self, created: &[RelFileNumber]) -> Result<()> {
+    /// Makes the files of new relations durable under their names. Their pages are in the log. A
+    /// failed sync ends the process: a second one would lie, about other transactions' files too.
+    fn sync_created(&self, created: &[RelFileNumber]) {
         if created.is_empty() {
-            return Ok(());
+            return;
         }
         let files = self.pool.files();
         let segment = |&rel| SegmentId { rel, fork: Fork::Main, segment: 0 };
         let mut synced = created.iter().map(segment).map(|segment| files.sync(segment));
         let done = synced.try_for_each(|done| done).and_then(|()| files.sync_directory());
-        Ok(done.map_err(buffer::Error::from)?)
+        if let Err(error) = done {
+            wal::panic_exit("could not sync the files of new relations", &error);
+        }
     }
 
     /// The transaction's fate is final and visible: nobody needs to wait for it any longer.

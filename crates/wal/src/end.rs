@@ -82,7 +82,14 @@ fn sync_end(dir: &Path, timeline: TimelineId, end: Lsn) -> Result<(), Error> {
     }
 }
 
+/// Zeros from `from` on. What stands before it in its page is written again: after a failed sync
+/// the kernel may hold that page as clean though the disk lacks it, and the next redo position
+/// lies in it, so its header must be durable.
 fn wipe_tail(file: &File, from: u64) -> Result<(), Error> {
+    let page = from - from % PAGE;
+    let mut kept = vec![0; (from - page) as usize];
+    let found = file.read_at(&mut kept, page)?;
+    file.write_all_at(&kept[..found], page)?;
     let zeros = vec![0; 1 << 20];
     let mut at = from;
     while at < SEGMENT_SIZE {

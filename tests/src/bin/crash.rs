@@ -14,7 +14,8 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use tests::crash::rounds::{Commits, Order, run};
+use tests::crash::order::{Commits, Order};
+use tests::crash::rounds::run;
 use tests::crash::victim::Victim;
 
 fn main() -> ExitCode {

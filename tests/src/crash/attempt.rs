@@ -1,14 +1,12 @@
 //! One attempt at a transaction, carried out over a session, in one of the ways in which clients
 //! write transactions.
 
-use std::io;
-
 use crate::client::Client;
 use crate::clock::now_ns;
+use crate::crash::conversation::{Conversation, Request, Trouble, joined};
 use crate::crash::history::{Attempt, Outcome};
 use crate::crash::step::Step;
 use crate::draw::Draw;
-use crate::reply::{End, Reply, Status};
 
 /// How the statements are spread over lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,54 +32,6 @@ pub enum Intent {
     Fail,
     /// Close the connection before the end: in mid-transaction, mid-line or mid-COPY.
     Vanish,
-}
-
-/// Why an attempt did not come to its end.
-#[derive(Debug)]
-pub enum Trouble {
-    /// The connection is gone.
-    Disconnected,
-    /// The server did what it may never do.
-    Wrong(String),
-}
-
-impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Trouble {
-        match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                Trouble::Wrong(format!("no answer: {error}"))
-            }
-            io::ErrorKind::Other => Trouble::Wrong(error.to_string()),
-            _ => Trouble::Disconnected,
-        }
-    }
-}
-
-/// A line to send, the data that follows it, and the tags that must come back.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Request {
-    line: String,
-    data: Option<Vec<String>>,
-    tags: Vec<String>,
-}
-
-impl Request {
-    fn new(line: impl Into<String>, tags: &[&str]) -> Request {
-        let tags = tags.iter().map(|t| (*t).to_owned()).collect();
-        Request { line: line.into(), data: None, tags }
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let mut bytes = format!("{}\n", self.line).into_bytes();
-        if let Some(data) = &self.data {
-            for line in data {
-                bytes.extend_from_slice(line.as_bytes());
-                bytes.push(b'\n');
-            }
-            bytes.extend_from_slice(b"\\.\n");
-        }
-        bytes
-    }
 }
 
 /// An attempt that is to be made.
@@ -192,7 +142,7 @@ impl Plan {
         if self.intent == Intent::Vanish {
             return self.vanish(session, &requests);
         }
-        let mut run = Run { tolerated, intent: self.intent, failed: false, asked: false };
+        let mut run = Conversation::new(tolerated, self.intent);
         let done = match self.form {
             Form::Pipelined => run.pipelined(session, &requests),
             _ => run.stepwise(session, &requests, &mut self.attempt.sent_ns),
@@ -226,7 +176,7 @@ impl Plan {
             return Err(Trouble::Disconnected);
         }
         let count = 1 + self.attempt.seq as usize % (requests.len() - 1);
-        let mut run = Run { tolerated: &[], intent: self.intent, failed: false, asked: false };
+        let mut run = Conversation::new(&[], self.intent);
         for request in &requests[..count - 1] {
             session.send_raw(&request.bytes())?;
             let reply = session.read_reply()?;
@@ -237,107 +187,5 @@ impl Plan {
         let bytes = requests[count - 1].bytes();
         session.send_raw(&bytes[..bytes.len() - 1])?;
         Err(Trouble::Disconnected)
-    }
-}
-
-/// One line of several statements; only the last may have data.
-fn joined(statements: Vec<Request>) -> Request {
-    let lines: Vec<&str> = statements.iter().map(|s| s.line.as_str()).collect();
-    let line = lines.join("; ");
-    let tags = statements.iter().flat_map(|s| s.tags.clone()).collect();
-    let data = statements.into_iter().next_back().and_then(|s| s.data);
-    Request { line, data, tags }
-}
-
-/// The conversation of one attempt.
-struct Run<'a> {
-    tolerated: &'a [String],
-    intent: Intent,
-    /// An error has aborted the transaction.
-    failed: bool,
-    /// The server may have been asked to commit.
-    asked: bool,
-}
-
-impl Run<'_> {
-    fn stepwise(
-        &mut self,
-        session: &mut Client,
-        requests: &[Request],
-        sent_ns: &mut u64,
-    ) -> Result<(), Trouble> {
-        for (i, request) in requests.iter().enumerate() {
-            let last = i + 1 == requests.len();
-            if last {
-                self.asked = true;
-                *sent_ns = now_ns();
-            }
-            session.send_raw(&request.bytes())?;
-            let reply = session.read_reply()?;
-            self.check(request, &reply, last)?;
-            if self.failed && !last {
-                return self.roll_back(session);
-            }
-            if self.failed && reply.status() == Some(Status::Failed) {
-                return self.roll_back(session);
-            }
-        }
-        Ok(())
-    }
-
-    fn pipelined(&mut self, session: &mut Client, requests: &[Request]) -> Result<(), Trouble> {
-        let bytes: Vec<u8> = requests.iter().flat_map(Request::bytes).collect();
-        self.asked = true;
-        session.send_raw(&bytes)?;
-        for (i, request) in requests.iter().enumerate() {
-            let reply = session.read_reply()?;
-            self.check(request, &reply, i + 1 == requests.len())?;
-        }
-        Ok(())
-    }
-
-    fn roll_back(&mut self, session: &mut Client) -> Result<(), Trouble> {
-        let reply = session.ask("ROLLBACK")?;
-        if reply.tags == ["ROLLBACK"] && reply.status() == Some(Status::Idle) {
-            return Ok(());
-        }
-        Err(Trouble::Wrong(format!("ROLLBACK got {:?}", reply.lines)))
-    }
-
-    /// Whether the reply is one that this request may get at this place.
-    fn check(&mut self, request: &Request, reply: &Reply, last: bool) -> Result<(), Trouble> {
-        let wrong = |why: &str| {
-            let line: String = request.line.chars().take(200).collect();
-            Err(Trouble::Wrong(format!("{why}\n  sent {line}\n  got {:?}", reply.lines)))
-        };
-        if let End::Fatal(problem) = &reply.end {
-            // The server is shutting down, crashing or coming up.
-            if problem.sqlstate.starts_with("57P") {
-                return Err(Trouble::Disconnected);
-            }
-            return wrong("a FATAL that nothing called for");
-        }
-        if reply.copy_in != usize::from(request.data.is_some()) {
-            return wrong("COPYIN too often or not at all");
-        }
-        if let Some(error) = &reply.error {
-            let tolerated = self.tolerated.contains(&error.sqlstate)
-                || (error.sqlstate == "22012" && self.intent == Intent::Fail)
-                || (error.sqlstate == "25P02" && self.failed);
-            self.failed = true;
-            return if tolerated { Ok(()) } else { wrong("an error that nothing called for") };
-        }
-        let expected: &[String] = &request.tags;
-        let rolled_back = self.failed && last && reply.tags == ["ROLLBACK"];
-        if reply.tags != expected && !rolled_back {
-            return wrong(&format!("expected {expected:?}"));
-        }
-        if last && reply.status() != Some(Status::Idle) {
-            return wrong("the session should be idle");
-        }
-        if self.failed && last && !rolled_back && self.intent != Intent::Rollback {
-            return wrong("a failed transaction was committed");
-        }
-        Ok(())
     }
 }

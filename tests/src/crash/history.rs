@@ -7,7 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::crash::step::{Planner, Step, Table, Tables};
+use crate::crash::planner::Planner;
+use crate::crash::step::{Step, Table, Tables};
 
 /// How an attempt at a transaction ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

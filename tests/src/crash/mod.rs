@@ -6,7 +6,7 @@
 //!
 //! | table | what a transaction does to it |
 //! |---|---|
-//! | `c3_a`, `c3_t`, `c3_d17`… | INSERT, COPY, UPDATE, DELETE, TRUNCATE, CREATE, DROP ([`step`]) |
+//! | `c3_a`, `c3_t`, `c3_d17`… | INSERT, COPY, UPDATE, DELETE, TRUNCATE, CREATE, DROP ([`planner`], [`step`]) |
 //! | `account` | moves an amount from one row to another, as all clients do: conflicts, deadlocks |
 //! | `progress` | sets its own row to the transaction's number |
 //! | `log` | inserts a row: the number, the moves, and the highest numbers of the others that it has seen |
@@ -37,9 +37,14 @@
 //! from which acknowledgements promise nothing, because the image is of an earlier time.
 
 pub mod attempt;
+pub mod conversation;
+pub mod found;
 pub mod history;
 pub mod load;
 pub mod oracle;
+pub mod order;
+pub mod planner;
 pub mod rounds;
 pub mod step;
 pub mod victim;
+mod worker;

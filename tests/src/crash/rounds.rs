@@ -6,7 +6,6 @@
 //! something finds it again with luck, not with certainty.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -15,9 +14,11 @@ use std::time::Duration;
 
 use crate::client::Client;
 use crate::clock::{now_ns, ns};
+use crate::crash::found::{self, Found};
 use crate::crash::history::History;
-use crate::crash::load::{Circumstances, Load, Tally};
-use crate::crash::oracle::{self, Found, Judgement};
+use crate::crash::load::{Circumstances, Load};
+use crate::crash::oracle::{self, Judgement};
+use crate::crash::order::{Commits, Order, Summary};
 use crate::crash::step::{ACCOUNTS, OPENING_BALANCE};
 use crate::crash::victim::{Victim, strike};
 use crate::draw::Draw;
@@ -33,50 +34,6 @@ const DELAYS_MAX: u32 = 3;
 const LOG_ROWS_MAX: usize = 15_000;
 /// So many rounds are run with one configuration before the next is drawn.
 const ROUNDS_A_CONFIGURATION: u32 = 3;
-
-/// Which clients commit synchronously.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Commits {
-    /// All of them.
-    Synchronous,
-    /// None.
-    Asynchronous,
-    /// Every other.
-    Mixed,
-}
-
-/// What is asked of a run.
-#[derive(Clone, Debug)]
-pub struct Order {
-    /// How many rounds.
-    pub rounds: u32,
-    /// What everything is drawn from.
-    pub seed: u64,
-    /// How many clients.
-    pub clients: usize,
-    /// How they commit.
-    pub commits: Commits,
-    /// Only these are killed.
-    pub victims: Vec<Victim>,
-    /// Whether to tell of each round.
-    pub verbose: bool,
-}
-
-impl fmt::Display for Order {
-    /// The command that runs it again.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let commits = match self.commits {
-            Commits::Synchronous => "on",
-            Commits::Asynchronous => "off",
-            Commits::Mixed => "mixed",
-        };
-        write!(
-            f,
-            "just crash --rounds {} --seed {} --clients {} --synchronous-commit {commits}",
-            self.rounds, self.seed, self.clients
-        )
-    }
-}
 
 /// How the server is configured for some rounds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,39 +55,6 @@ impl Configuration {
         setup.change("shared_buffers", if self.small_buffers { "128kB" } else { "64MB" });
         let timeout = if self.many_checkpoints { "1s" } else { "1h" };
         setup.change("checkpoint_timeout", timeout);
-    }
-}
-
-/// What a run of rounds has shown.
-#[derive(Clone, Default, Debug)]
-pub struct Summary {
-    /// How many rounds passed.
-    pub rounds: u32,
-    /// How often each victim was struck.
-    pub struck: BTreeMap<Victim, u32>,
-    /// What the clients did.
-    pub tally: Tally,
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let t = &self.tally;
-        writeln!(
-            f,
-            "{} rounds: {} commits acknowledged, {} rolled back, {} in doubt ({} were there), \
-             {} asynchronous ones lost (the oldest {} ms old), {} connections",
-            self.rounds,
-            t.acknowledged,
-            t.rolled_back,
-            t.in_doubt,
-            t.doubt_present,
-            t.lost,
-            t.lost_age_ns / 1_000_000,
-            t.connections
-        )?;
-        let struck: Vec<String> =
-            self.struck.iter().map(|(victim, n)| format!("{victim:?} {n}")).collect();
-        write!(f, "killed: {}", struck.join(", "))
     }
 }
 
@@ -207,6 +131,8 @@ impl Arena {
         self.configure(round)?;
         let victim = self.victim(round);
         let circumstances = self.circumstances();
+        let rows_only = self.order.commits != Commits::Synchronous && draw.percent(60);
+        self.histories.iter_mut().for_each(|history| history.planner.set_rows_only(rows_only));
         let load_seed = draw.next();
         let load = Load::start(std::mem::take(&mut self.histories), &circumstances, load_seed);
         std::thread::sleep(Duration::from_millis(30 + draw.below(700)));
@@ -285,9 +211,9 @@ impl Arena {
     fn judge(&mut self, cuts_ns: Vec<u64>) -> Result<Vec<String>, String> {
         let mut session = self.server.connect_patiently();
         let judgement = Judgement { cuts_ns, window_ns: window_ns(), horizon_ns: u64::MAX };
-        let found = oracle::read(&mut session).map_err(|e| format!("reading: {e}"))?;
+        let found = found::read(&mut session).map_err(|e| format!("reading: {e}"))?;
         let mut wrong = oracle::judge(&self.histories, &self.accounts, &found, &judgement);
-        let strays = oracle::stray_files(&mut session, self.server.data());
+        let strays = found::stray_files(&mut session, self.server.data());
         wrong.extend(strays.map_err(|e| format!("reading pg_class: {e}"))?);
         if wrong.is_empty() {
             self.settle(&found, &judgement)?;

@@ -14,8 +14,10 @@ fn pg_stat_activity_shows_every_process_and_what_it_waits_for() {
     a.ok("BEGIN; UPDATE t SET n = 2");
     b.send("UPDATE t SET n = 3").expect("sent");
     let seen = "SELECT pid, backend_type, state, wait_event_type, wait_event FROM pg_stat_activity";
-    wait_until("b waits", Duration::from_secs(10), || {
-        c.rows(seen).iter().any(|row| row[3].as_deref() == Some("Lock"))
+    wait_until("b waits for a, which rests", Duration::from_secs(10), || {
+        let rows = c.rows(seen);
+        let has = |at: usize, what: &str| rows.iter().any(|row| row[at].as_deref() == Some(what));
+        has(3, "Lock") && has(2, "idle in transaction")
     });
     let rows = c.rows(seen);
     for process in server.processes() {

@@ -1,6 +1,6 @@
 //! The command-line tool prints what is on disk, and survives what it cannot read.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,9 +11,28 @@ use tests::setup::{Finished, run_to_end};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn mamont<'a>(words: impl IntoIterator<Item = &'a str>, data: &Path) -> Finished {
+/// Dumps the whole log, from its first segment on.
+fn waldump(data: &Path) -> Finished {
     let mut command = Command::new(binary::mamont());
-    run_to_end(command.args(words).arg("-D").arg(data), LIMIT)
+    command.arg("waldump").arg("-p").arg(data);
+    if let Some(first) = segments(data).first().and_then(|path| path.file_name()) {
+        command.arg(first);
+    }
+    run_to_end(&mut command, LIMIT)
+}
+
+fn controldata(data: &Path) -> Finished {
+    let mut command = Command::new(binary::mamont());
+    run_to_end(command.arg("controldata").arg(data), LIMIT)
+}
+
+/// The segments of the log, in order.
+fn segments(data: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(data.join("pg_wal")) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
+    paths.retain(|path| path.file_name().is_some_and(|name| name.len() == 24));
+    paths.sort();
+    paths
 }
 
 fn stopped_server() -> Server {
@@ -28,7 +47,7 @@ fn stopped_server() -> Server {
 #[test]
 fn waldump_prints_each_record() {
     let server = stopped_server();
-    let done = mamont(["waldump"], server.data());
+    let done = waldump(server.data());
     assert!(done.status.success(), "{}", done.stderr);
     for word in ["COMMIT", "INSERT", "UPDATE", "DELETE", "CHECKPOINT"] {
         let found = done.stdout.to_uppercase().contains(word);
@@ -39,7 +58,7 @@ fn waldump_prints_each_record() {
 #[test]
 fn controldata_prints_the_control_file() {
     let server = stopped_server();
-    let done = mamont(["controldata"], server.data());
+    let done = controldata(server.data());
     assert!(done.status.success(), "{}", done.stderr);
     let text = done.stdout.to_lowercase();
     for word in ["system identifier", "shut down", "redo", "wal_level"] {
@@ -55,9 +74,9 @@ fn the_tools_read_while_the_server_writes() {
     for i in 0..50 {
         client.ok(&format!("INSERT INTO t VALUES ({i})"));
         if i % 10 == 0 {
-            let done = mamont(["waldump"], server.data());
+            let done = waldump(server.data());
             assert!(done.status.success(), "{}", done.stderr);
-            assert!(mamont(["controldata"], server.data()).status.success());
+            assert!(controldata(server.data()).status.success());
         }
     }
 }
@@ -65,11 +84,11 @@ fn the_tools_read_while_the_server_writes() {
 #[test]
 fn what_is_no_data_directory_is_an_error_and_no_panic() {
     let scratch = Scratch::new();
-    for words in [["waldump"], ["controldata"]] {
+    for tool in [waldump, controldata] {
         for place in [scratch.path().to_owned(), scratch.join("missing")] {
-            let done = mamont(words, &place);
-            assert!(!done.status.success(), "{words:?}");
-            assert!(done.status.code() != Some(101), "{words:?}: {}", done.stderr);
+            let done = tool(&place);
+            assert!(!done.status.success());
+            assert!(done.status.code() != Some(101), "{}", done.stderr);
             assert!(!done.stderr.is_empty());
         }
     }
@@ -78,19 +97,16 @@ fn what_is_no_data_directory_is_an_error_and_no_panic() {
 #[test]
 fn a_damaged_log_is_dumped_up_to_the_damage() {
     let server = stopped_server();
-    let wal = server.data().join("pg_wal");
-    let entries = std::fs::read_dir(&wal).expect("there").flatten();
-    let mut segments: Vec<_> = entries.map(|e| e.path()).filter(|p| p.is_file()).collect();
-    segments.sort();
+    let segments = segments(server.data());
     let first = segments.first().expect("one at least");
-    let whole = mamont(["waldump"], server.data()).stdout.lines().count();
+    let whole = waldump(server.data()).stdout.lines().count();
     let good = std::fs::read(first).expect("read");
     let mut last = whole;
     for at in [20_000, 9_000, 8_200, 100, 10] {
         let mut bytes = good.clone();
         bytes[at] ^= 1;
         std::fs::write(first, &bytes).expect("written");
-        let done = mamont(["waldump"], server.data());
+        let done = waldump(server.data());
         assert!(done.status.code() != Some(101), "byte {at}: {}", done.stderr);
         let count = done.stdout.lines().count();
         assert!(count <= last, "byte {at}: {count} lines after {last}");

@@ -62,6 +62,8 @@ pub(crate) use select::{Unknowns, bind_query};
 pub(crate) struct Parameters {
     /// Whether there can be parameters at all.
     pub allowed: bool,
+    /// Whether they stand for literals, which may be read otherwise than parameters.
+    pub for_literals: bool,
     /// The types by number, as far as they are known.
     pub types: RefCell<Vec<Option<ColumnType>>>,
 }

@@ -116,6 +116,9 @@ impl Binder<'_> {
         let AstExpr::Value(ValueWithSpan { value, span }) = expr else { return Ok(None) };
         let position = self.position(*span);
         match value {
+            Value::Placeholder(_) if self.params.for_literals => {
+                Err(Error::internal("a number or constant in ORDER BY or GROUP BY"))
+            }
             Value::Placeholder(_) => Ok(None),
             Value::Number(digits, _) if digits.bytes().all(|b| b.is_ascii_digit()) => {
                 match digits.parse::<usize>() {

@@ -201,22 +201,25 @@ fn translate(values: Values<'_, '_>) -> Result<Datum> {
     some(translated.collect::<String>())
 }
 
-fn concat(values: Values<'_, '_>, between: &str) -> String {
+fn concat(values: Values<'_, '_>, between: &str) -> Result<Datum> {
     let mut out = String::new();
     let mut first = true;
     for value in values.iter().filter(|value| !value.is_null()) {
+        // The text of any other value is short beside the limit.
+        let length = bytes_of(value).unwrap_or(0);
+        check_size(out.len().saturating_add(between.len()).saturating_add(length))?;
         if !first {
             out.push_str(between);
         }
         first = false;
         values::output(value, Style::default(), &mut out);
     }
-    out
+    some(out)
 }
 
 fn concat_with_separator(values: Values<'_, '_>) -> Result<Datum> {
     match values.first().map(AsRef::as_ref) {
-        Some(Datum::Text(between)) => some(concat(&values[1..], between)),
+        Some(Datum::Text(between)) => concat(&values[1..], between),
         _ => Ok(Datum::Null),
     }
 }
@@ -253,8 +256,10 @@ fn decode(a: &Datum, b: &Datum) -> Result<Datum> {
     }
 }
 
-fn join_bytes(a: &Datum, b: &Datum) -> Result<Datum> {
+fn join(a: &Datum, b: &Datum) -> Result<Datum> {
+    check_size(bytes_of(a)?.saturating_add(bytes_of(b)?))?;
     match (a, b) {
+        (Datum::Text(a), Datum::Text(b)) => some([a.as_str(), b].concat()),
         (Datum::Bytea(a), Datum::Bytea(b)) => Ok(Datum::Bytea([a.as_slice(), b].concat())),
         _ => Err(mismatch()),
     }
@@ -320,8 +325,8 @@ static LIKE: [Function; 8] = like_entries!(
 );
 
 static REST: &[Function] = &[
-    two("||", &[Text, Text], Text, |a, b| some([text(a)?, text(b)?].concat())),
-    two("||", &[Bytea, Bytea], Bytea, join_bytes),
+    two("||", &[Text, Text], Text, join),
+    two("||", &[Bytea, Bytea], Bytea, join),
     two("like_escape", &[Text, Text], Text, |a, b| some(like::with_backslash(text(a)?, text(b)?)?)),
     one("length", &[Text], Int4, characters),
     one("length", &[BPCHAR], Int4, characters_trimmed),
@@ -374,7 +379,7 @@ static REST: &[Function] = &[
     two("starts_with", &[Text, Text], Bool, |a, b| Ok(Datum::Bool(text(a)?.starts_with(text(b)?)))),
     one("to_hex", &[Int4], Text, to_hex),
     one("to_hex", &[Int8], Text, to_hex),
-    any_number("concat", &[], Code::Many(|v| some(concat(v, "")))),
+    any_number("concat", &[], Code::Many(|v| concat(v, ""))),
     any_number("concat_ws", &[Text], Code::Many(concat_with_separator)),
     two("encode", &[Bytea, Text], Text, encode),
     entry("decode", &[Text, Text], Bytea, Code::Two(decode)),
@@ -415,6 +420,19 @@ mod tests {
         let error = repeat(&t("x"), &Datum::Int4(i32::MAX)).expect_err("too large");
         assert_eq!(error.sqlstate().expect("report").as_str(), "54000");
         assert!(pad(&values(vec![t("x"), Datum::Int4(i32::MAX)]), true).is_err());
+    }
+
+    #[test]
+    fn joining_texts_does_not_pass_the_limit() {
+        // Unbounded, a few thousand `||` of large texts took all memory of the machine, and an
+        // allocation that fails ends the process, and with it every session of the server.
+        let half = t(&"x".repeat(MAX_RESULT / 2 + 1));
+        let error = join(&half, &half).expect_err("too large");
+        assert_eq!(error.sqlstate().expect("report").as_str(), "54000");
+        let twice = [Cow::Borrowed(&half), Cow::Borrowed(&half)];
+        let error = concat(&twice, "").expect_err("too large");
+        assert_eq!(error.sqlstate().expect("report").as_str(), "54000");
+        assert_eq!(join(&t("ab"), &t("c")).expect("small"), t("abc"));
     }
 
     #[test]

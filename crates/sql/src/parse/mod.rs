@@ -290,6 +290,34 @@ fn parse_query(tokens: &[TokenWithSpan], source: &Source) -> Result<Box<ast::Que
     }
 }
 
+/// Parses the one statement of a text, with parameters in the places of its literals; `None` if
+/// there are not that many.
+pub(crate) fn parse_with_parameters(
+    text: &str,
+    literals: usize,
+) -> Result<Option<(ast::Statement, Source)>> {
+    let source = Source::new(text);
+    let mut tokens = tokenize(text, &source)?;
+    while tokens.last().is_some_and(|token| token.token == Token::SemiColon) {
+        tokens.pop();
+    }
+    guard::check(&tokens)?;
+    let mut count = 0;
+    for token in &mut tokens {
+        if matches!(token.token, Token::Number(..) | Token::SingleQuotedString(_)) {
+            count += 1;
+            token.token = Token::Placeholder(format!("${count}"));
+        }
+    }
+    if count != literals {
+        return Ok(None);
+    }
+    match parse_sql(&tokens, &source)? {
+        Statement::Sql(statement) => Ok(Some((*statement, source))),
+        _ => Ok(None),
+    }
+}
+
 /// An expression that stands alone: a column's default.
 pub(crate) fn parse_expression(text: &str) -> Result<ast::Expr> {
     let source = Source::new(text);

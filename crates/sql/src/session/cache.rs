@@ -1,62 +1,78 @@
-//! Plans kept by the text of the line that they were made of.
+//! Plans kept by the text of the line that they were made of, without its literals.
 //!
-//! Kept are plans of lines with one SELECT, INSERT, UPDATE or DELETE in them. Before a kept plan
-//! runs, its tables are locked and compared with those that it was made for; the catalog hands out
-//! the same definition as long as nothing has changed. The least recently used one of
-//! [`ENTRIES_MAX`] makes room for the next.
+//! Kept are plans of lines with one SELECT, INSERT, UPDATE or DELETE in them. A line that has a
+//! key (`literals`) shares a plan with parameters with all lines of that key; such a plan is made
+//! when a key is seen for the second time. Where that cannot be done, because a literal is part of
+//! a type or a column's number, the plan is kept by the whole text.
+//!
+//! Before a kept plan runs, its tables are locked and compared with those that it was made for; the
+//! catalog hands out the same definition as long as nothing has changed. The least recently used
+//! one of [`ENTRIES_MAX`] entries makes room for the next.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use types::ColumnType;
+
 use super::tables::UsedTable;
 use crate::planned::Plan;
 
-/// How many plans are kept.
+/// How many entries are kept.
 const ENTRIES_MAX: usize = 256;
-/// The longest text that a plan is kept for, in bytes.
-const TEXT_MAX: usize = 2048;
 
 /// A plan and what it was made for.
 #[derive(Debug)]
 pub(super) struct KeptPlan {
     pub plan: Plan,
     pub tables: Vec<UsedTable>,
+    /// The types of its parameters.
+    pub types: Vec<ColumnType>,
 }
 
-/// The kept plans of a session.
+/// What is known of a key.
+#[derive(Clone, Debug)]
+pub(super) enum Entry {
+    /// It was seen once.
+    Seen,
+    /// A plan with parameters cannot be made.
+    Unfit,
+    /// A plan.
+    Plan(Rc<KeptPlan>),
+    /// An EXECUTE of that statement, with literals as its parameters.
+    Execute(Rc<str>),
+}
+
+/// What a session knows of the lines that it has executed.
 #[derive(Default)]
 pub(super) struct PlanCache {
-    entries: HashMap<String, (Rc<KeptPlan>, u64)>,
+    entries: HashMap<String, (Entry, u64)>,
     clock: u64,
 }
 
 impl PlanCache {
-    /// The plan for a text.
-    pub(super) fn get(&mut self, text: &str) -> Option<Rc<KeptPlan>> {
+    /// What is known of a key.
+    pub(super) fn get(&mut self, key: &str) -> Option<Entry> {
         self.clock += 1;
-        let (plan, used) = self.entries.get_mut(text)?;
+        let (entry, used) = self.entries.get_mut(key)?;
         *used = self.clock;
-        Some(Rc::clone(plan))
+        Some(entry.clone())
     }
 
-    /// Keeps a plan.
-    pub(super) fn put(&mut self, text: &str, plan: Rc<KeptPlan>) {
-        if text.len() > TEXT_MAX {
-            return;
-        }
-        if self.entries.len() >= ENTRIES_MAX && !self.entries.contains_key(text) {
+    /// Notes what is known of a key.
+    pub(super) fn put(&mut self, key: &str, entry: Entry) {
+        if self.entries.len() >= ENTRIES_MAX && !self.entries.contains_key(key) {
             let oldest = self.entries.iter().min_by_key(|(_, (_, used))| *used);
-            if let Some(oldest) = oldest.map(|(text, _)| text.clone()) {
+            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
                 self.entries.remove(&oldest);
             }
         }
         self.clock += 1;
-        self.entries.insert(text.to_owned(), (plan, self.clock));
+        self.entries.insert(key.to_owned(), (entry, self.clock));
     }
 
-    /// Forgets the plan for a text.
-    pub(super) fn remove(&mut self, text: &str) {
-        self.entries.remove(text);
+    /// Forgets what is known of a key.
+    pub(super) fn remove(&mut self, key: &str) {
+        self.entries.remove(key);
     }
 }
 
@@ -64,27 +80,16 @@ impl PlanCache {
 mod tests {
     use super::*;
 
-    fn plan() -> Rc<KeptPlan> {
-        Rc::new(KeptPlan { plan: Plan::Truncate(Vec::new()), tables: Vec::new() })
-    }
-
     #[test]
-    fn the_least_recently_used_plan_makes_room() {
+    fn the_least_recently_used_entry_makes_room() {
         let mut cache = PlanCache::default();
         for number in 0..ENTRIES_MAX {
-            cache.put(&number.to_string(), plan());
+            cache.put(&number.to_string(), Entry::Seen);
         }
         assert!(cache.get("0").is_some());
-        cache.put("new", plan());
-        assert!(cache.get("0").is_some());
+        cache.put("new", Entry::Unfit);
+        assert!(matches!(cache.get("0"), Some(Entry::Seen)));
         assert!(cache.get("1").is_none());
         assert_eq!(cache.entries.len(), ENTRIES_MAX);
-    }
-
-    #[test]
-    fn long_texts_are_not_kept() {
-        let mut cache = PlanCache::default();
-        cache.put(&"x".repeat(TEXT_MAX + 1), plan());
-        assert!(cache.entries.is_empty());
     }
 }

@@ -16,11 +16,14 @@
 //! | `statements` | what each statement does |
 //! | `prepared` | PREPARE, EXECUTE, DEALLOCATE |
 //! | `cache` | plans kept by the text of the line |
+//! | `literals`, `kept` | the text without its literals; running a kept plan with them |
 //!
 //! What if the process dies: the transaction aborts; nothing of a session is shared.
 
 mod cache;
 mod context;
+mod kept;
+mod literals;
 mod prepared;
 mod settings;
 mod statements;
@@ -39,6 +42,7 @@ use crate::parse::{Request, parse};
 use crate::storage::Storage;
 use cache::PlanCache;
 pub(crate) use context::{Context, Weight};
+use kept::Keep;
 use prepared::Prepared;
 use transaction::Block;
 
@@ -63,6 +67,8 @@ pub struct Session {
     has_run: bool,
     prepared: Prepared,
     cache: PlanCache,
+    /// The key of the line being executed; its memory is used again.
+    key: String,
 }
 
 impl Session {
@@ -75,6 +81,7 @@ impl Session {
             has_run: false,
             prepared: Prepared::default(),
             cache: PlanCache::default(),
+            key: String::new(),
         }
     }
 
@@ -105,20 +112,19 @@ impl Session {
         out: &mut dyn Output,
     ) -> std::result::Result<(), Stop> {
         self.context.begin_request();
-        if self.block != Block::Failed
-            && let Some(plan) = self.cache.get(line)
-        {
-            let done = self.run_kept(line, &plan, out);
-            return self.report(done, out);
-        }
-        let done = match parse(line) {
-            Ok(request) => self.execute_request(line, &request, out),
+        let done = self.execute_by_key(line, out);
+        self.report(done, out)
+    }
+
+    /// Executes a line the long way.
+    fn execute_parsed(&mut self, line: &str, keep: Keep<'_>, out: &mut dyn Output) -> Result<()> {
+        match parse(line) {
+            Ok(request) => self.execute_request(&request, keep, out),
             Err(error) => {
                 self.fail();
                 Err(error)
             }
-        };
-        self.report(done, out)
+        }
     }
 
     /// Tells the client of an error.
@@ -142,8 +148,8 @@ impl Session {
 
     fn execute_request(
         &mut self,
-        line: &str,
         request: &Request,
+        keep: Keep<'_>,
         out: &mut dyn Output,
     ) -> Result<()> {
         let copy = request.copy_from_stdin().is_some();
@@ -152,7 +158,7 @@ impl Session {
         let mut result = Ok(());
         for (place, parsed) in request.statements[..before].iter().enumerate() {
             let last = place + 1 == request.statements.len();
-            let keep = if several { None } else { Some(line) };
+            let keep = if several { Keep::Nothing } else { keep };
             result = self.execute_statement(request, parsed, several, last, keep, out);
             if result.is_err() {
                 break;

@@ -41,7 +41,7 @@ pub(super) struct Prepared {
 /// The parameters of a statement whose types are known.
 fn with_types(types: &[ColumnType]) -> Parameters {
     let known = types.iter().map(|ty| Some(*ty)).collect();
-    Parameters { allowed: true, types: std::cell::RefCell::new(known) }
+    Parameters { allowed: true, for_literals: false, types: std::cell::RefCell::new(known) }
 }
 
 impl Session {
@@ -125,8 +125,18 @@ impl Session {
             None => return Err(Error::syntax("EXECUTE without a name")),
         };
         let values = self.parameter_values(source, &name, parameters)?;
-        self.renew(&name)?;
-        Ok((Rc::clone(&self.find(&name)?.plan), values))
+        Ok((self.current_plan(&name)?, values))
+    }
+
+    /// The plan of a prepared statement, good for its tables as they are now.
+    pub(super) fn current_plan(&mut self, name: &str) -> Result<Rc<KeptPlan>> {
+        self.renew(name)?;
+        Ok(Rc::clone(&self.find(name)?.plan))
+    }
+
+    /// The types of a prepared statement's parameters.
+    pub(super) fn prepared_types(&self, name: &str) -> Option<&[ColumnType]> {
+        self.prepared.statements.get(name).map(|prepared| prepared.types.as_slice())
     }
 
     fn find(&self, name: &str) -> Result<&PreparedStatement> {

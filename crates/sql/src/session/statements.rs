@@ -10,8 +10,9 @@ use sqlparser::ast::{
 use types::{ColumnType, Datum, SqlState};
 
 use super::cache::KeptPlan;
+use super::kept::Keep;
 use super::settings::Change;
-use super::tables::{UsedTables, still_stand};
+use super::tables::UsedTables;
 use super::transaction::Block;
 use super::{Context, Session, Weight, transaction_is_aborted, warning};
 use crate::bind::names::fold;
@@ -22,20 +23,18 @@ use crate::bind::{
 use crate::error::{Error, Result};
 use crate::exec::{Execution, ExplainOptions, Reader, copy_from, copy_to, explain};
 use crate::output::{Output, OutputColumn, TextRow};
-use crate::parse::{
-    CopyStatement, Endpoint, Parsed, Request, Source, Statement, TransactionModes, parse,
-};
+use crate::parse::{CopyStatement, Endpoint, Parsed, Request, Source, Statement, TransactionModes};
 use crate::planned::Plan;
 
 impl Session {
-    /// Executes one statement of a request; `keep` is the text to keep its plan by.
+    /// Executes one statement of a request; `keep` says how to keep its plan.
     pub(super) fn execute_statement(
         &mut self,
         request: &Request,
         parsed: &Parsed,
         several: bool,
         last: bool,
-        keep: Option<&str>,
+        keep: Keep<'_>,
         out: &mut dyn Output,
     ) -> Result<()> {
         let ends = matches!(parsed.statement, Statement::Commit | Statement::Rollback);
@@ -69,7 +68,7 @@ impl Session {
         &mut self,
         request: &Request,
         statement: &Statement,
-        keep: Option<&str>,
+        keep: Keep<'_>,
         out: &mut dyn Output,
     ) -> Result<String> {
         match statement {
@@ -107,7 +106,7 @@ impl Session {
         &mut self,
         request: &Request,
         statement: &AstStatement,
-        keep: Option<&str>,
+        keep: Keep<'_>,
         out: &mut dyn Output,
     ) -> Result<String> {
         match statement {
@@ -116,7 +115,9 @@ impl Session {
             }
             AstStatement::Execute { .. } => {
                 let (plan, params) = self.prepared_plan(&request.source, statement)?;
-                self.run_plan(&plan.plan, &params, out)
+                let tag = self.run_plan(&plan.plan, &params, out)?;
+                self.keep_execute(keep);
+                Ok(tag)
             }
             AstStatement::Deallocate { name, prepare: _ } => self.deallocate(name),
             AstStatement::Explain { .. } => self.explain(request, statement, out),
@@ -129,45 +130,23 @@ impl Session {
                     plan.plan,
                     Plan::Query(_) | Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_)
                 );
-                if let Some(text) = keep.filter(|_| kept && !self.context.was_asked()) {
-                    self.cache.put(text, Rc::clone(&plan));
+                let kept = kept && !self.context.was_asked();
+                let tag = self.run_plan(&plan.plan, &[], out)?;
+                if kept {
+                    self.keep_plan(keep, plan);
                 }
-                self.run_plan(&plan.plan, &[], out)
+                Ok(tag)
             }
         }
     }
 
-    /// Runs a plan that was kept for the text of a line.
-    pub(super) fn run_kept(
-        &mut self,
-        line: &str,
-        plan: &Rc<KeptPlan>,
-        out: &mut dyn Output,
-    ) -> Result<()> {
-        let done = self.try_kept(line, plan, out);
-        if let Err(error) = &done
-            && !matches!(error, Error::Stop(_))
-        {
-            self.fail();
-        }
-        done
-    }
-
-    fn try_kept(&mut self, line: &str, plan: &Rc<KeptPlan>, out: &mut dyn Output) -> Result<()> {
-        self.ensure_transaction(false);
-        if !still_stand(&self.context, &plan.tables)? {
-            self.cache.remove(line);
-            let request = parse(line)?;
-            return self.execute_request(line, &request, out);
-        }
-        let tag = self.run_plan(&plan.plan, &[], out)?;
-        self.end_statement(true)?;
-        out.done(&tag)?;
-        Ok(())
-    }
-
     /// Runs a plan; answers its tag.
-    fn run_plan(&mut self, plan: &Plan, params: &[Datum], out: &mut dyn Output) -> Result<String> {
+    pub(super) fn run_plan(
+        &mut self,
+        plan: &Plan,
+        params: &[Datum],
+        out: &mut dyn Output,
+    ) -> Result<String> {
         self.check_read_only(plan)?;
         self.has_run = true;
         self.context.storage.check_interrupts()?;
@@ -373,7 +352,7 @@ pub(super) fn plan(
         AstStatement::Truncate(truncate) => Plan::Truncate(bind_truncate(&bind, truncate)?),
         other => return Err(Error::unsupported(first_words(other))),
     };
-    Ok(KeptPlan { plan, tables: tables.into_used() })
+    Ok(KeptPlan { plan, tables: tables.into_used(), types: Vec::new() })
 }
 
 /// The first two words of a statement, to name it by.

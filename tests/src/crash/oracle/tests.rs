@@ -2,7 +2,7 @@
 //! found.
 
 use super::*;
-use crate::crash::step::Step;
+use crate::crash::step::{Step, Table, Tables, Values};
 
 fn attempt(seq: i64, parent: i64, seen: Vec<i64>, steps: Vec<Step>, outcome: Outcome) -> Attempt {
     Attempt { seq, parent, steps, seen, sent_ns: seq as u64 * 100, outcome }
@@ -155,11 +155,4 @@ fn nothing_is_promised_from_the_horizon_on() {
     // But what was sent only then cannot be there.
     let wrong = judge(&histories, &opening(), &right(true), &early);
     assert!(wrong.iter().any(|w| w.contains("3 is there")), "{wrong:?}");
-}
-
-#[test]
-fn numbers_of_files_are_read_from_their_names() {
-    let names = ["17", "17.1", "17_fsm", "17_fsm.1", "x17", ""];
-    let numbers: Vec<Option<u64>> = names.iter().map(|n| file_number(n)).collect();
-    assert_eq!(numbers, [Some(17), Some(17), Some(17), Some(17), None, None]);
 }
