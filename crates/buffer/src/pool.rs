@@ -14,6 +14,7 @@
 //!
 //! What if the process dies: pins and the I/O show in its slot; shared memory is reset.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -84,6 +85,8 @@ pub struct BufferPool {
     pub(crate) sync_queue: SyncQueue,
     pub(crate) files: RelationFiles,
     pub(crate) wal: Rc<Wal>,
+    /// Pages that this process found in the pool, and that it brought in.
+    own: Cell<(u64, u64)>,
 }
 
 /// A page that stays where it is until this is dropped.
@@ -119,7 +122,13 @@ impl BufferPool {
             sync_queue: SyncQueue::new(segment, regions.sync_queue),
             files: RelationFiles::new(data_dir),
             wal,
+            own: Cell::default(),
         }
+    }
+
+    /// How many pages this process has found in the pool, and how many it has brought in.
+    pub fn own_hits_and_reads(&self) -> (u64, u64) {
+        self.own.get()
     }
 
     /// The log that guards the pages.
@@ -223,6 +232,8 @@ impl BufferPool {
         let chain = self.mapping.chain(tag);
         if let Some(pin) = self.pin_existing(tag, ring.is_none())? {
             self.stats.hits.add(1);
+            let (hits, reads) = self.own.get();
+            self.own.set((hits + 1, reads));
             return Ok(pin);
         }
         let victim = self.victim(ring)?;
@@ -239,6 +250,8 @@ impl BufferPool {
         self.mapping.insert(chain, victim.id);
         drop(lock);
         self.stats.reads.add(1);
+        let (hits, reads) = self.own.get();
+        self.own.set((hits, reads + 1));
         Ok(victim)
     }
 

@@ -14,14 +14,14 @@ use buffer::BufferPool;
 use catalog::{Catalog, ColumnDef, TableDef};
 use config::Settings;
 use shmem::{ProcSlot, RegionInfo, WaitEvent, proc};
-use sys::signal::Pending;
 use txn::{LockMode, Snapshot, Transaction, Txn};
-use types::{Datum, Diagnostic, Lsn, Row, Severity, SqlState, TupleId};
+use types::{Datum, Diagnostic, Lsn, Row, TupleId};
 use wal::Wal;
 
 use crate::bind::TableName;
-use crate::error::{Error, Report, Result};
+use crate::error::{Error, Result};
 use crate::functions::LogPosition;
+use crate::interrupts;
 use crate::session::Session;
 use crate::storage::{Changed, Flow, Storage, Usage, Version};
 use crate::views::rows::rows_of;
@@ -309,14 +309,9 @@ impl Storage for Engine {
     }
 
     fn usage(&self) -> Usage {
-        let (buffers, wal) = (self.rooms.pool.stats(), self.rooms.wal.stats());
-        Usage {
-            hits: buffers.hits.get(),
-            reads: buffers.reads.get(),
-            records: wal.records.get(),
-            images: wal.images.get(),
-            bytes: wal.bytes.get(),
-        }
+        let (hits, reads) = self.rooms.pool.own_hits_and_reads();
+        let wal = self.rooms.wal.own_insertions();
+        Usage { hits, reads, records: wal.records, images: wal.images, bytes: wal.bytes }
     }
 
     fn apply(&self, settings: &Settings) {
@@ -331,17 +326,7 @@ impl Storage for Engine {
     }
 
     fn check_interrupts(&self) -> Result<()> {
-        if Pending::term() {
-            let message = "terminating connection due to administrator command";
-            let mut report = Report::new(SqlState::ADMIN_SHUTDOWN, message);
-            report.severity = Severity::Fatal;
-            return Err(Error::Report(Box::new(report)));
-        }
-        if Pending::take_int() {
-            let message = "canceling statement due to user request";
-            return Err(Error::new(SqlState::QUERY_CANCELED, message));
-        }
-        Ok(())
+        interrupts::check()
     }
 
     fn sleep(&self, seconds: f64) -> Result<()> {

@@ -26,6 +26,7 @@ mod error;
 mod exec;
 mod expr;
 mod functions;
+mod interrupts;
 mod output;
 mod parse;
 mod planned;

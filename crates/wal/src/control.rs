@@ -152,6 +152,19 @@ pub struct Wal {
     pub(crate) open: RefCell<Option<(u64, File)>>,
     /// A private buffer for writing out the ring.
     pub(crate) scratch: RefCell<Vec<u8>>,
+    /// What this process has inserted.
+    pub(crate) own: Cell<OwnInsertions>,
+}
+
+/// What one process has inserted into the log.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct OwnInsertions {
+    /// Records.
+    pub records: u64,
+    /// Images of pages among them.
+    pub images: u64,
+    /// Bytes, alignment included.
+    pub bytes: u64,
 }
 
 /// Where the log goes on: the result of recovery or of `init`.
@@ -186,7 +199,13 @@ impl Wal {
             options: Cell::new(options),
             open: RefCell::new(None),
             scratch: RefCell::new(Vec::new()),
+            own: Cell::default(),
         }
+    }
+
+    /// What this process has inserted.
+    pub fn own_insertions(&self) -> OwnInsertions {
+        self.own.get()
     }
 
     /// Sets the positions after `init` or recovery. Only while no other process uses the log.

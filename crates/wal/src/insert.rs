@@ -138,11 +138,18 @@ impl Wal {
 
     fn count(&self, assembly: &Assembly<'_>) {
         let stats = &self.ctl.stats;
+        let bytes = position::aligned(assembly.length);
+        let images = u64::from(assembly.images.count_ones());
         stats.records.add(1);
-        stats.bytes.add(position::aligned(assembly.length));
-        if assembly.images != 0 {
-            stats.images.add(u64::from(assembly.images.count_ones()));
+        stats.bytes.add(bytes);
+        if images != 0 {
+            stats.images.add(images);
         }
+        let mut own = self.own.get();
+        own.records += 1;
+        own.images += images;
+        own.bytes += bytes;
+        self.own.set(own);
     }
 
     fn copy_in(&self, assembly: &mut Assembly<'_>, usable: u64) -> Lsn {

@@ -30,7 +30,7 @@ pub mod segments;
 pub mod write;
 
 pub use checkpoint::Checkpoint;
-pub use control::{Wal, WalOptions, WalRegions, WalStart, WalStats, XLogCtl};
+pub use control::{OwnInsertions, Wal, WalOptions, WalRegions, WalStart, WalStats, XLogCtl};
 pub use control_file::{ControlFile, ServerState};
 pub use decode::{DecodedBlock, DecodedRecord};
 pub use error::{Error, panic_exit};

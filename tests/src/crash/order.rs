@@ -57,6 +57,8 @@ pub struct Summary {
     pub rounds: u32,
     /// How often each victim was struck.
     pub struck: BTreeMap<Victim, u32>,
+    /// How many recoveries were interrupted.
+    pub interrupted: u32,
     /// What the clients did.
     pub tally: Tally,
 }
@@ -79,6 +81,7 @@ impl fmt::Display for Summary {
         )?;
         let struck: Vec<String> =
             self.struck.iter().map(|(victim, n)| format!("{victim:?} {n}")).collect();
-        write!(f, "killed: {}", struck.join(", "))
+        let struck = struck.join(", ");
+        write!(f, "killed: {struck}; {} recoveries interrupted", self.interrupted)
     }
 }

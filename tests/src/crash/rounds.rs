@@ -160,7 +160,10 @@ impl Arena {
         self.histories = done.histories;
         let told = format!("{victim:?} killed, {:?}", self.configuration);
         let mut wrong = done.violations;
-        wrong.extend(struck.err());
+        match struck {
+            Ok(interrupted) => summary.interrupted += interrupted,
+            Err(why) => wrong.push(why),
+        }
         if wrong.is_empty() {
             let cuts = circumstances.cuts_ns.lock().expect("nobody else has it now").clone();
             wrong = self.judge(cuts)?;

@@ -58,7 +58,8 @@ impl Victim {
 /// How long the postmaster may take to end the other processes after one has died.
 const RESET_LIMIT: Duration = Duration::from_secs(15);
 
-/// Kills, and sees to it that a server recovers; `note` is called just before each kill.
+/// Kills, and sees to it that a server recovers; `note` is called just before each kill. Gives back
+/// how many recoveries were interrupted.
 ///
 /// # Errors
 /// What the server did not do that it must.
@@ -67,20 +68,22 @@ pub fn strike(
     victim: Victim,
     draw: &mut Draw,
     note: &dyn Fn(),
-) -> Result<(), String> {
+) -> Result<u32, String> {
     match victim.kind() {
         Some(kind) => strike_child(server, kind, victim == Victim::Startup, draw, note),
         None => {
             strike_postmaster(server, victim == Victim::Everything, note);
-            if victim == Victim::Recovery {
-                for _ in 0..1 + draw.below(2) {
-                    server.launch();
-                    std::thread::sleep(Duration::from_micros(draw.below(60_000)));
-                    note();
-                    server.kill();
-                }
+            let times = if victim == Victim::Recovery { 1 + draw.below(2) } else { 0 };
+            let mut interrupted = 0;
+            for _ in 0..times {
+                server.launch();
+                std::thread::sleep(Duration::from_micros(draw.below(60_000)));
+                interrupted += u32::from(!of_kind(server.pid(), "startup").is_empty());
+                note();
+                server.kill();
             }
-            server.try_start()
+            server.try_start()?;
+            Ok(interrupted)
         }
     }
 }
@@ -104,7 +107,7 @@ fn strike_child(
     startup_too: bool,
     draw: &mut Draw,
     note: &dyn Fn(),
-) -> Result<(), String> {
+) -> Result<u32, String> {
     let before = server.processes();
     let chosen: Vec<&Process> = before.iter().filter(|p| p.kind() == kind).collect();
     if chosen.is_empty() {
@@ -118,18 +121,16 @@ fn strike_child(
     if !left.is_empty() {
         return Err(format!("{kind} {target} was killed, and {left:?} live on"));
     }
-    if startup_too {
-        strike_startup(server, draw, note);
-    }
+    let interrupted = if startup_too { strike_startup(server, draw, note) } else { 0 };
     match server.has_ended() {
-        None => Ok(()),
-        Some(status) if startup_too && !status.success() => server.try_start(),
+        None => Ok(interrupted),
         Some(status) => Err(format!("the postmaster ended with {status} after a {kind} died")),
     }
 }
 
 /// Kills startup processes while they recover; if recovery is too quick for that, so be it.
-fn strike_startup(server: &Server, draw: &mut Draw, note: &dyn Fn()) {
+fn strike_startup(server: &Server, draw: &mut Draw, note: &dyn Fn()) -> u32 {
+    let mut interrupted = 0;
     for _ in 0..1 + draw.below(3) {
         let postmaster = server.pid();
         let found = wait_for(Duration::from_secs(2), || {
@@ -137,13 +138,14 @@ fn strike_startup(server: &Server, draw: &mut Draw, note: &dyn Fn()) {
             let recovered = || of_kind(postmaster, "checkpointer").pop().map(|_| None);
             startup.map(Some).or_else(recovered).or((!is_alive(postmaster)).then_some(None))
         });
-        let Some(Some(startup)) = found else { return };
+        let Some(Some(startup)) = found else { break };
         std::thread::sleep(Duration::from_micros(draw.below(20_000)));
         note();
         // It may have finished: then its id is gone, and nobody else can have it so soon.
-        if children(postmaster).contains(&startup) {
-            signal(startup.pid, Signal::SIGKILL);
+        if children(postmaster).iter().any(|process| process.pid == startup.pid) {
+            interrupted += u32::from(signal(startup.pid, Signal::SIGKILL));
         }
         wait_gone(&[startup.pid], Duration::from_secs(5));
     }
+    interrupted
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::clock::now_ns;
-use crate::crash::attempt::{Plan, Trouble};
+use crate::crash::attempt::Plan;
+use crate::crash::conversation::Trouble;
 use crate::crash::found::{compare_tables, read_table};
 use crate::crash::history::{Attempt, History, Outcome};
 use crate::crash::load::{Circumstances, Tally};

@@ -3,8 +3,8 @@
 use catalog::ColumnDef;
 use sqlparser::ast::{
     CascadeOption, ColumnDef as AstColumn, ColumnOption, ColumnOptionDef, CreateTable,
-    CreateTableOptions, Expr as AstExpr, HiveDistributionStyle, ObjectName, ObjectType, Spanned,
-    Statement as AstStatement, Truncate, TruncateIdentityOption, TruncateTableTarget,
+    Expr as AstExpr, ObjectName, ObjectType, Spanned, Statement as AstStatement, Truncate,
+    TruncateIdentityOption, TruncateTableTarget,
 };
 use types::{ColumnType, SqlState};
 
@@ -27,7 +27,7 @@ fn position_of(at: u32) -> Option<usize> {
 
 /// CREATE TABLE
 pub(crate) fn bind_create(context: &BindContext<'_>, create: &CreateTable) -> Result<Create> {
-    refuse_clauses(create)?;
+    super::create_clauses::refuse(create)?;
     let mut columns: Vec<ColumnDef> = Vec::with_capacity(create.columns.len());
     for column in &create.columns {
         let column = bind_column(context, column)?;
@@ -42,143 +42,6 @@ pub(crate) fn bind_create(context: &BindContext<'_>, create: &CreateTable) -> Re
         columns,
         if_not_exists: create.if_not_exists,
     })
-}
-
-/// Names the first clause that is not supported.
-fn refuse_clauses(create: &CreateTable) -> Result<()> {
-    let CreateTable {
-        or_replace,
-        temporary,
-        unlogged,
-        external,
-        dynamic,
-        global,
-        if_not_exists: _,
-        transient,
-        volatile,
-        iceberg,
-        snapshot,
-        name: _,
-        columns: _,
-        constraints,
-        hive_distribution,
-        hive_formats,
-        table_options,
-        file_format,
-        location,
-        query,
-        without_rowid,
-        like,
-        clone,
-        version,
-        comment,
-        on_commit,
-        on_cluster,
-        primary_key,
-        order_by,
-        partition_by,
-        cluster_by,
-        clustered_by,
-        inherits,
-        partition_of,
-        for_values,
-        strict,
-        copy_grants,
-        enable_schema_evolution,
-        change_tracking,
-        data_retention_time_in_days,
-        max_data_extension_time_in_days,
-        default_ddl_collation,
-        with_aggregation_policy,
-        with_row_access_policy,
-        with_storage_lifecycle_policy,
-        with_tags,
-        external_volume,
-        with_connection,
-        base_location,
-        catalog,
-        catalog_sync,
-        storage_serialization_policy,
-        target_lag,
-        warehouse,
-        refresh_mode,
-        initialize,
-        require_user,
-        diststyle,
-        distkey,
-        sortkey,
-        backup,
-        multiset,
-        fallback,
-        with_data,
-    } = create;
-    let named = [
-        (*or_replace, "CREATE OR REPLACE TABLE"),
-        (*temporary || global.is_some(), "CREATE TEMPORARY TABLE"),
-        (*unlogged, "CREATE UNLOGGED TABLE"),
-        (*external, "CREATE EXTERNAL TABLE"),
-        (!constraints.is_empty(), "a constraint of a table"),
-        (!matches!(table_options, CreateTableOptions::None), "WITH behind CREATE TABLE"),
-        (query.is_some() || with_data.is_some(), "CREATE TABLE AS"),
-        (like.is_some(), "LIKE in CREATE TABLE"),
-        (on_commit.is_some(), "ON COMMIT"),
-        (inherits.is_some(), "INHERITS"),
-        (partition_by.is_some(), "PARTITION BY"),
-        (partition_of.is_some() || for_values.is_some(), "PARTITION OF"),
-        (primary_key.is_some(), "PRIMARY KEY"),
-    ];
-    let foreign = *dynamic
-        || *transient
-        || *volatile
-        || *iceberg
-        || *snapshot
-        || !matches!(hive_distribution, HiveDistributionStyle::NONE)
-        || hive_formats.is_some()
-        || file_format.is_some()
-        || location.is_some()
-        || *without_rowid
-        || clone.is_some()
-        || version.is_some()
-        || comment.is_some()
-        || on_cluster.is_some()
-        || order_by.is_some()
-        || cluster_by.is_some()
-        || clustered_by.is_some();
-    let other = *strict
-        || *copy_grants
-        || enable_schema_evolution.is_some()
-        || change_tracking.is_some()
-        || data_retention_time_in_days.is_some()
-        || max_data_extension_time_in_days.is_some()
-        || default_ddl_collation.is_some()
-        || with_aggregation_policy.is_some()
-        || with_row_access_policy.is_some()
-        || with_storage_lifecycle_policy.is_some()
-        || with_tags.is_some()
-        || external_volume.is_some()
-        || with_connection.is_some()
-        || base_location.is_some()
-        || catalog.is_some()
-        || catalog_sync.is_some();
-    let more = storage_serialization_policy.is_some()
-        || target_lag.is_some()
-        || warehouse.is_some()
-        || refresh_mode.is_some()
-        || initialize.is_some()
-        || *require_user
-        || diststyle.is_some()
-        || distkey.is_some()
-        || sortkey.is_some()
-        || backup.is_some()
-        || multiset.is_some()
-        || fallback.is_some();
-    match named.iter().find(|(present, _)| *present) {
-        Some((_, construct)) => Err(Error::unsupported(construct)),
-        None if foreign || other || more => {
-            Err(Error::unsupported("a clause of CREATE TABLE that PostgreSQL does not have"))
-        }
-        None => Ok(()),
-    }
 }
 
 fn bind_column(context: &BindContext<'_>, column: &AstColumn) -> Result<ColumnDef> {

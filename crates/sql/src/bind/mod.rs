@@ -8,8 +8,8 @@
 //! | `resolve` | which function or operator of a name is meant |
 //! | `coerce` | casts |
 //! | `types`, `names` | names of types, identifiers |
-//! | `select`, `order`, `group` | queries |
-//! | `modify` | INSERT, UPDATE, DELETE |
+//! | `select`, `from`, `order`, `group` | queries |
+//! | `insert`, `modify` | INSERT; UPDATE, DELETE |
 //! | `define` | CREATE TABLE, DROP TABLE, TRUNCATE |
 //!
 //! Invariants:
@@ -21,9 +21,12 @@
 
 mod calls;
 pub(crate) mod coerce;
+mod create_clauses;
 mod define;
 mod expression;
+mod from;
 mod group;
+mod insert;
 mod literal;
 mod modify;
 pub(crate) mod names;
@@ -50,9 +53,8 @@ use crate::parse::{Source, too_complex};
 pub(crate) use coerce::Context;
 pub(crate) use define::{bind_create, bind_drop, bind_truncate};
 pub(crate) use group::group_names;
-pub(crate) use modify::{
-    bind_delete, bind_insert, bind_update, copy_columns, default_of, open_for_change,
-};
+pub(crate) use insert::bind_insert;
+pub(crate) use modify::{bind_delete, bind_update, copy_columns, default_of, open_for_change};
 pub(crate) use names::TableName;
 pub(crate) use scope::Scope;
 pub(crate) use select::{Unknowns, bind_query};

@@ -1,27 +1,24 @@
-//! INSERT, UPDATE and DELETE.
+//! UPDATE and DELETE, and what they share with INSERT and COPY.
 
 use std::rc::Rc;
 
 use catalog::{TableDef, TableKind};
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete as AstDelete, Expr as AstExpr, FromTable,
-    Insert as AstInsert, ObjectName, Query as AstQuery, SelectItem, SetExpr, Spanned,
-    TableAliasWithoutColumns, TableFactor, TableObject, TableWithJoins, Update as AstUpdate,
-    Values,
+    Assignment, AssignmentTarget, Delete as AstDelete, Expr as AstExpr, FromTable, ObjectName,
+    SelectItem, Spanned, TableFactor, TableWithJoins, Update as AstUpdate,
 };
 use txn::LockMode;
 use types::{ColumnType, Datum, SqlState};
 
-use super::names::{fold, relation_name};
-use super::select::{Unknowns, alias_of, bind_query};
+use super::from::alias_of;
+use super::names::relation_name;
+use super::select::Unknowns;
 use super::{Aggregates, BindContext, Binder, Context, Parameters, Scope, TableName};
 use crate::error::{Error, Result};
-use crate::expr::{Expr, Node};
+use crate::expr::Expr;
 use crate::output::OutputColumn;
 use crate::parse::{Source, parse_expression};
-use crate::planned::{
-    ColumnSource, Delete, Insert, InsertSource, Query, Returning, TableSource, Update,
-};
+use crate::planned::{Delete, Returning, TableSource, Update};
 use crate::values::names::base;
 use crate::values::type_name;
 
@@ -102,7 +99,7 @@ pub(crate) fn bind_default(
 
 impl Binder<'_> {
     /// A value that goes into a column.
-    fn assign(&mut self, value: Expr, table: &TableDef, column: usize) -> Result<Expr> {
+    pub(super) fn assign(&mut self, value: Expr, table: &TableDef, column: usize) -> Result<Expr> {
         let column = &table.columns[column];
         let (from, position) = (value.ty, value.position());
         self.coerce(value, column.ty.into(), Context::Assignment)?.ok_or_else(|| {
@@ -120,7 +117,10 @@ impl Binder<'_> {
         })
     }
 
-    fn bind_returning(&mut self, items: Option<&[SelectItem]>) -> Result<Option<Returning>> {
+    pub(super) fn bind_returning(
+        &mut self,
+        items: Option<&[SelectItem]>,
+    ) -> Result<Option<Returning>> {
         let Some(items) = items else { return Ok(None) };
         self.aggregates_here = Aggregates::Forbidden("RETURNING");
         let used_before = self.scope.uses_system;
@@ -137,7 +137,7 @@ impl Binder<'_> {
     }
 }
 
-fn is_default(expr: &AstExpr) -> bool {
+pub(super) fn is_default(expr: &AstExpr) -> bool {
     matches!(
         expr,
         AstExpr::Identifier(ident)
@@ -145,126 +145,12 @@ fn is_default(expr: &AstExpr) -> bool {
     )
 }
 
-/// The clauses of an INSERT that are supported.
-struct InsertParts<'a> {
-    name: TableName,
-    alias: Option<String>,
-    columns: &'a [ObjectName],
-    source: Option<&'a AstQuery>,
-    returning: Option<&'a [SelectItem]>,
-}
-
-fn take_apart<'a>(context: &BindContext<'_>, insert: &'a AstInsert) -> Result<InsertParts<'a>> {
-    let AstInsert {
-        insert_token: _,
-        optimizer_hints: _,
-        or,
-        ignore,
-        into: _,
-        table,
-        table_alias,
-        columns,
-        overwrite,
-        source,
-        assignments,
-        partitioned,
-        after_columns,
-        has_table_keyword,
-        on,
-        returning,
-        output,
-        replace_into,
-        priority,
-        insert_alias,
-        settings,
-        format_clause,
-        multi_table_insert_type,
-        multi_table_into_clauses,
-        multi_table_when_clauses,
-        multi_table_else_clause,
-    } = insert;
-    for (present, construct) in [
-        (on.is_some(), "ON CONFLICT"),
-        (or.is_some() || *ignore, "INSERT OR"),
-        (*overwrite, "OVERWRITE"),
-        (!assignments.is_empty(), "INSERT … SET"),
-        (partitioned.is_some(), "PARTITION"),
-        (!after_columns.is_empty(), "columns behind PARTITION"),
-        (*has_table_keyword, "INSERT INTO TABLE"),
-        (output.is_some(), "OUTPUT"),
-        (*replace_into, "REPLACE"),
-        (priority.is_some(), "a priority of INSERT"),
-        (insert_alias.is_some(), "an alias behind VALUES"),
-        (settings.is_some() || format_clause.is_some(), "a clause behind INSERT"),
-        (
-            multi_table_insert_type.is_some()
-                || !multi_table_into_clauses.is_empty()
-                || !multi_table_when_clauses.is_empty()
-                || multi_table_else_clause.is_some(),
-            "INSERT into several tables",
-        ),
-    ] {
-        if present {
-            return Err(Error::unsupported(construct));
-        }
-    }
-    let TableObject::TableName(name) = table else {
-        return Err(Error::unsupported("INSERT into something other than a table"));
-    };
-    let at = context.source.place(name.span().start);
-    let alias =
-        table_alias.as_ref().map(|TableAliasWithoutColumns { explicit: _, alias }| fold(alias));
-    Ok(InsertParts {
-        name: TableName::from_parts(
-            relation_name(name).map_err(|e| e.at(position_of(context, name)))?,
-            at,
-        )?,
-        alias,
-        columns,
-        source: source.as_deref(),
-        returning: returning.as_deref(),
-    })
-}
-
-/// INSERT
-pub(crate) fn bind_insert(context: &BindContext<'_>, insert: &AstInsert) -> Result<Insert> {
-    let parts = take_apart(context, insert)?;
-    let table = open_for_change(context, &parts.name, LockMode::RowExclusive)?;
-    let targets = target_columns(context, &table, parts.columns)?;
-    let source = match parts.source {
-        None => InsertSource::Values(vec![Vec::new()]),
-        Some(query) => match values_of(query) {
-            Some(values) => bind_rows(context, &table, &targets, values)?,
-            None => bind_inserted_query(context, &table, &targets, query)?,
-        },
-    };
-    let given = match &source {
-        InsertSource::Values(rows) => rows.first().map_or(0, Vec::len),
-        InsertSource::Query(_, values) => values.len(),
-    };
-    if !parts.columns.is_empty() && given < targets.len() {
-        return Err(Error::syntax("INSERT has more target columns than expressions")
-            .at(position_of(context, &parts.columns[given])));
-    }
-    let mut columns = Vec::with_capacity(table.columns.len());
-    for column in 0..table.columns.len() {
-        let place = targets.iter().take(given).position(|target| *target == column);
-        columns.push(match place {
-            Some(place) => ColumnSource::Given(place),
-            None => ColumnSource::Default(default_of(context, &table, column)?),
-        });
-    }
-    let scope = Scope::of_table(&table, parts.alias);
-    let returning = context.binder(scope).bind_returning(parts.returning)?;
-    Ok(Insert { table, columns, source, returning })
-}
-
-fn position_of(context: &BindContext<'_>, name: &ObjectName) -> Option<usize> {
+pub(super) fn position_of(context: &BindContext<'_>, name: &ObjectName) -> Option<usize> {
     context.source.position(name.span().start)
 }
 
 /// The columns that values are given for, in the order of the values.
-fn target_columns(
+pub(super) fn target_columns(
     context: &BindContext<'_>,
     table: &TableDef,
     names: &[ObjectName],
@@ -293,102 +179,6 @@ fn target_columns(
         targets.push(index);
     }
     Ok(targets)
-}
-
-/// The lists of a VALUES with nothing else around it.
-fn values_of(query: &AstQuery) -> Option<&Values> {
-    let plain = query.with.is_none()
-        && query.order_by.is_none()
-        && query.limit_clause.is_none()
-        && query.fetch.is_none()
-        && query.locks.is_empty()
-        && query.for_clause.is_none()
-        && query.settings.is_none()
-        && query.format_clause.is_none()
-        && query.pipe_operators.is_empty();
-    match query.body.as_ref() {
-        SetExpr::Values(values) if plain => Some(values),
-        _ => None,
-    }
-}
-
-fn too_many(position: Option<usize>) -> Error {
-    Error::syntax("INSERT has more expressions than target columns").at(position)
-}
-
-fn bind_rows(
-    context: &BindContext<'_>,
-    table: &TableDef,
-    targets: &[usize],
-    values: &Values,
-) -> Result<InsertSource> {
-    let Values { explicit_row, value_keyword, rows } = values;
-    if *explicit_row || *value_keyword {
-        return Err(Error::syntax("VALUES takes lists in parentheses"));
-    }
-    let mut binder = context.binder(Scope::default());
-    binder.aggregates_here = Aggregates::Forbidden("VALUES");
-    let mut bound: Vec<Vec<Expr>> = Vec::with_capacity(rows.len());
-    for row in rows {
-        if let Some(extra) = row.content.get(targets.len()) {
-            return Err(too_many(binder.position(extra.span())));
-        }
-        let mut exprs = Vec::with_capacity(row.content.len());
-        for (expr, column) in row.content.iter().zip(targets.iter().copied()) {
-            exprs.push(if is_default(expr) {
-                default_of(context, table, column)?
-            } else {
-                let value = binder.bind(expr)?;
-                binder.assign(value, table, column)?
-            });
-        }
-        if bound.first().is_some_and(|first| first.len() != exprs.len()) {
-            let position = row.content.first().and_then(|expr| binder.position(expr.span()));
-            let message = "VALUES lists must all be the same length";
-            return Err(Error::syntax(message).at(position));
-        }
-        bound.push(exprs);
-    }
-    Ok(InsertSource::Values(bound))
-}
-
-fn bind_inserted_query(
-    context: &BindContext<'_>,
-    table: &TableDef,
-    targets: &[usize],
-    query: &AstQuery,
-) -> Result<InsertSource> {
-    let mut query = bind_query(context, query, Unknowns::Keep)?;
-    if query.columns.len() > targets.len() {
-        return Err(too_many(query.targets[targets.len()].position()));
-    }
-    let mut binder = context.binder(Scope::default());
-    let mut values = Vec::with_capacity(query.columns.len());
-    for (place, target) in targets.iter().take(query.columns.len()).enumerate() {
-        let produced = produced_column(&mut binder, &mut query, table, place, *target)?;
-        values.push(binder.assign(produced, table, *target)?);
-    }
-    Ok(InsertSource::Query(Box::new(query), values))
-}
-
-/// The value of a column of the query; a literal without a type takes that of the target.
-fn produced_column(
-    binder: &mut Binder<'_>,
-    query: &mut Query,
-    table: &TableDef,
-    place: usize,
-    target: usize,
-) -> Result<Expr> {
-    let at = query.targets[place].at;
-    if query.targets[place].ty == ColumnType::Unknown {
-        if matches!(query.targets[place].node, Node::Column(_)) {
-            return Err(Error::unsupported("VALUES of untyped literals with other clauses"));
-        }
-        let literal = query.targets[place].clone();
-        query.targets[place] = binder.assign(literal, table, target)?;
-        query.columns[place].ty = query.targets[place].ty;
-    }
-    Ok(Expr::new(Node::Column(place), query.targets[place].ty).at(at))
 }
 
 /// The one table of an UPDATE or DELETE, with its alias.

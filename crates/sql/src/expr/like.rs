@@ -5,6 +5,10 @@
 use types::SqlState;
 
 use crate::error::{Error, Result};
+use crate::interrupts;
+
+/// Steps of a match between two looks for interrupts: a long text and pattern take minutes.
+const STEPS_PER_CHECK: u32 = 1 << 16;
 
 fn dangling_escape() -> Error {
     Error::new(SqlState::INVALID_ESCAPE_SEQUENCE, "LIKE pattern must not end with escape character")
@@ -38,7 +42,12 @@ pub(crate) fn matches(text: &str, pattern: &str) -> Result<bool> {
     let (mut text, mut pattern) = (text, pattern);
     // Where to go on if the rest does not match: behind the last `%`, one character later.
     let mut retry: Option<(&str, &str)> = None;
+    let mut steps: u32 = 0;
     loop {
+        steps = steps.wrapping_add(1);
+        if steps.is_multiple_of(STEPS_PER_CHECK) {
+            interrupts::check()?;
+        }
         let mut chars = text.chars();
         let first = chars.next();
         if first.is_none() {

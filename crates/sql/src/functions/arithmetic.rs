@@ -11,6 +11,7 @@ use crate::values::calendar;
 use crate::values::convert::{out_of_range, overflow, underflow};
 use crate::values::datetime::{DATE_INFINITY, DATE_MINUS_INFINITY};
 use crate::values::numeric::{self, division_by_zero};
+use crate::values::numeric_power;
 
 use ColumnType::{Date, Float4, Float8, Int4, Numeric, PgLsn};
 
@@ -305,9 +306,9 @@ static REST: &[Function] = &[
     numeric_two!("/", numeric::divide),
     numeric_two!("%", numeric::remainder),
     numeric_two!("mod", numeric::remainder),
-    numeric_two!("^", numeric::power),
-    numeric_two!("power", numeric::power),
-    numeric_two!("pow", numeric::power),
+    numeric_two!("^", numeric_power::power),
+    numeric_two!("power", numeric_power::power),
+    numeric_two!("pow", numeric_power::power),
     numeric_one!("-", |a| Ok::<_, Error>(numeric::negate(a))),
     numeric_one!("+", |a: &bigdecimal::BigDecimal| Ok::<_, Error>(a.clone())),
     numeric_one!("@", |a| Ok::<_, Error>(numeric::absolute(a))),
@@ -318,7 +319,7 @@ static REST: &[Function] = &[
     numeric_one!("floor", numeric::floor),
     numeric_one!("ceil", numeric::ceil),
     numeric_one!("ceiling", numeric::ceil),
-    numeric_one!("sqrt", numeric::sqrt),
+    numeric_one!("sqrt", numeric_power::sqrt),
     entry("round", &[Numeric, Int4], Numeric, Code::Many(|v| numeric_to_places(v, numeric::round))),
     entry(
         "trunc",

@@ -1,6 +1,8 @@
 //! Functions of text and bytea. Places and lengths count characters of text, bytes of bytea; the
 //! collation is C, so only ASCII letters have two cases.
 
+use std::collections::HashMap;
+
 use types::{ColumnType, Datum, SqlState};
 
 use super::{Code, Function, Values, Volatility, entry, many, mismatch, one, two};
@@ -192,12 +194,13 @@ fn split_part(values: Values<'_, '_>) -> Result<Datum> {
 
 fn translate(values: Values<'_, '_>) -> Result<Datum> {
     let (text, from, to) = (text_at(values, 0)?, text_at(values, 1)?, text_at(values, 2)?);
-    let from: Vec<char> = from.chars().collect();
-    let to: Vec<char> = to.chars().collect();
-    let translated = text.chars().filter_map(|c| match from.iter().position(|f| *f == c) {
-        Some(place) => to.get(place).copied(),
-        None => Some(c),
-    });
+    let mut becomes: HashMap<char, Option<char>> = HashMap::new();
+    let to = to.chars().map(Some).chain(std::iter::repeat(None));
+    for (from, to) in from.chars().zip(to) {
+        // Of a character that stands there twice the first counts.
+        becomes.entry(from).or_insert(to);
+    }
+    let translated = text.chars().filter_map(|c| becomes.get(&c).copied().unwrap_or(Some(c)));
     some(translated.collect::<String>())
 }
 

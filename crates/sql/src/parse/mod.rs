@@ -14,6 +14,7 @@
 
 mod copy;
 mod cursor;
+mod failure;
 mod guard;
 mod source;
 mod utility;
@@ -23,13 +24,15 @@ use std::rc::Rc;
 use sqlparser::ast;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::Keyword;
-use sqlparser::parser::{Parser, ParserError};
+use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer};
 use types::{Severity, SqlState};
 
 use crate::error::{Error, Result};
 pub(crate) use copy::{CopyOption, CopyStatement, CopySubject, Endpoint, OptionValue};
 use cursor::Cursor;
+pub(crate) use failure::too_complex;
+use failure::{from_parser_error, lower_first};
 pub(crate) use source::Source;
 pub(crate) use utility::{Access, TransactionModes};
 
@@ -183,14 +186,6 @@ fn drop_from_of_trim(tokens: &mut Vec<TokenWithSpan>) {
     }
 }
 
-fn lower_first(message: &str) -> String {
-    let mut chars = message.chars();
-    match chars.next() {
-        Some(first) => first.to_lowercase().chain(chars).collect(),
-        None => String::new(),
-    }
-}
-
 fn parse_statement(tokens: &[TokenWithSpan], source: &Source) -> Result<Statement> {
     let mut cursor = Cursor::new(tokens, source);
     if let Some(statement) = utility::parse(&mut cursor)? {
@@ -331,55 +326,6 @@ pub(crate) fn parse_expression(text: &str) -> Result<ast::Expr> {
         rest if rest.token == Token::EOF => Ok(expr),
         rest => Err(source.unexpected(Some(&rest))),
     }
-}
-
-/// Turns sqlparser's error into PostgreSQL's, with its own words as the detail.
-fn from_parser_error(error: ParserError, tokens: &[TokenWithSpan], source: &Source) -> Error {
-    match error {
-        ParserError::RecursionLimitExceeded => too_complex(),
-        ParserError::TokenizerError(message) => Error::syntax(message),
-        ParserError::ParserError(_) if holds_symmetric(tokens) => {
-            Error::unsupported("BETWEEN SYMMETRIC")
-        }
-        ParserError::ParserError(message) => {
-            let (what, place) = split_place(&message);
-            let token = tokens
-                .iter()
-                .find(|token| place == Some((token.span.start.line, token.span.start.column)));
-            match (place, token) {
-                (Some(_), Some(token)) => source.unexpected(Some(token)).detail(what),
-                _ if what.ends_with("found: EOF") => source.unexpected(None).detail(what),
-                _ => Error::syntax(what),
-            }
-        }
-    }
-}
-
-/// Whether there is a construct of PostgreSQL that sqlparser does not read.
-fn holds_symmetric(tokens: &[TokenWithSpan]) -> bool {
-    tokens.windows(2).any(|pair| match (&pair[0].token, &pair[1].token) {
-        (Token::Word(between), Token::Word(symmetric)) => {
-            between.keyword == Keyword::BETWEEN && symmetric.value.eq_ignore_ascii_case("symmetric")
-        }
-        _ => false,
-    })
-}
-
-/// `54001`
-pub(crate) fn too_complex() -> Error {
-    Error::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
-        .detail("The statement is nested too deeply.")
-}
-
-/// Cuts ` at Line: 1, Column: 5` off a message.
-fn split_place(message: &str) -> (String, Option<(u64, u64)>) {
-    let Some((what, place)) = message.rsplit_once(" at Line: ") else {
-        return (message.to_owned(), None);
-    };
-    let numbers = place
-        .split_once(", Column: ")
-        .and_then(|(line, column)| Some((line.trim().parse().ok()?, column.trim().parse().ok()?)));
-    (what.to_owned(), numbers)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@
 //! | `transaction` | the states of a transaction: PostgreSQL's simple query protocol |
 //! | `settings` | SET, RESET, SHOW; what a rollback takes back |
 //! | `statements` | what each statement does |
+//! | `explain` | EXPLAIN and its options |
 //! | `prepared` | PREPARE, EXECUTE, DEALLOCATE |
 //! | `cache` | plans kept by the text of the line |
 //! | `literals`, `kept` | the text without its literals; running a kept plan with them |
@@ -22,6 +23,7 @@
 
 mod cache;
 mod context;
+mod explain;
 mod kept;
 mod literals;
 mod prepared;

@@ -15,11 +15,13 @@ pub(crate) mod bytea;
 pub(crate) mod calendar;
 pub(crate) mod compare;
 pub(crate) mod convert;
+mod datecut;
 pub(crate) mod datefields;
 pub(crate) mod datetime;
 pub(crate) mod float;
 pub(crate) mod names;
 pub(crate) mod numeric;
+pub(crate) mod numeric_power;
 pub(crate) mod scalar;
 pub(crate) mod string;
 

@@ -18,15 +18,15 @@ use super::scalar::is_space;
 use super::{invalid_syntax, type_name};
 use crate::error::{Error, Result};
 
-const MAX_WHOLE_DIGITS: i64 = 131_072;
+pub(super) const MAX_WHOLE_DIGITS: i64 = 131_072;
 const MAX_SCALE: i64 = 16_383;
 /// The largest scale that a division or root is computed to.
-const MAX_DISPLAY_SCALE: i64 = 1000;
-const MIN_SIGNIFICANT_DIGITS: i64 = 16;
+pub(super) const MAX_DISPLAY_SCALE: i64 = 1000;
+pub(super) const MIN_SIGNIFICANT_DIGITS: i64 = 16;
 /// Decimal digits in one of PostgreSQL's digits.
-const GROUP: i64 = 4;
+pub(super) const GROUP: i64 = 4;
 
-fn overflow() -> Error {
+pub(super) fn overflow() -> Error {
     Error::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value overflows numeric format")
 }
 
@@ -36,17 +36,17 @@ pub(crate) fn division_by_zero() -> Error {
 }
 
 /// The integer and the scale of a value.
-fn parts(value: &BigDecimal) -> (BigInt, i64) {
+pub(super) fn parts(value: &BigDecimal) -> (BigInt, i64) {
     let (digits, scale) = value.as_bigint_and_exponent();
     if scale < 0 { (digits * power_of_ten(-scale), 0) } else { (digits, scale) }
 }
 
-fn power_of_ten(exponent: i64) -> BigInt {
+pub(super) fn power_of_ten(exponent: i64) -> BigInt {
     BigInt::from(10).pow(exponent.clamp(0, MAX_WHOLE_DIGITS + 2 * MAX_SCALE) as u32)
 }
 
 /// How many decimal digits an integer has; 0 for zero.
-fn digit_count(digits: &BigInt) -> i64 {
+pub(super) fn digit_count(digits: &BigInt) -> i64 {
     if digits.is_zero() {
         return 0;
     }
@@ -62,7 +62,7 @@ fn digit_count(digits: &BigInt) -> i64 {
 }
 
 /// Puts a value together, unless it is too large.
-fn make(digits: BigInt, scale: i64) -> Result<BigDecimal> {
+pub(super) fn make(digits: BigInt, scale: i64) -> Result<BigDecimal> {
     // Counting digits is dear, so it is done only where the bits say that it may be too many.
     let may_overflow =
         digits.bits() as f64 * std::f64::consts::LOG10_2 > (MAX_WHOLE_DIGITS + scale - 1) as f64;
@@ -73,14 +73,14 @@ fn make(digits: BigInt, scale: i64) -> Result<BigDecimal> {
 }
 
 /// Divides, rounding half away from zero.
-fn divide_rounded(dividend: &BigInt, divisor: &BigInt) -> BigInt {
+pub(super) fn divide_rounded(dividend: &BigInt, divisor: &BigInt) -> BigInt {
     let twice: BigUint = dividend.magnitude() * 2u32 + divisor.magnitude();
     let quotient = twice / (divisor.magnitude() * 2u32);
     let negative = dividend.is_negative() != divisor.is_negative();
     BigInt::from_biguint(if negative { Sign::Minus } else { Sign::Plus }, quotient)
 }
 
-fn rescale(digits: BigInt, from: i64, to: i64) -> BigInt {
+pub(super) fn rescale(digits: BigInt, from: i64, to: i64) -> BigInt {
     match to.cmp(&from) {
         Ordering::Equal => digits,
         Ordering::Greater => digits * power_of_ten(to - from),
@@ -224,7 +224,7 @@ pub(crate) fn multiply(a: &BigDecimal, b: &BigDecimal) -> Result<BigDecimal> {
 }
 
 /// PostgreSQL's weight of the first digit of base 10000, and that digit.
-fn weight(digits: &BigInt, scale: i64) -> (i64, i64) {
+pub(super) fn weight(digits: &BigInt, scale: i64) -> (i64, i64) {
     let count = digit_count(digits);
     if count == 0 {
         return (0, 0);
@@ -322,97 +322,6 @@ pub(crate) fn ceil(value: &BigDecimal) -> Result<BigDecimal> {
     if *value > whole { add(&whole, &from_int(1)) } else { Ok(whole) }
 }
 
-/// The square root, with at least 16 significant digits.
-pub(crate) fn sqrt(value: &BigDecimal) -> Result<BigDecimal> {
-    let (digits, scale) = parts(value);
-    if digits.is_negative() {
-        let message = "cannot take square root of a negative number";
-        return Err(Error::new(SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION, message));
-    }
-    let (value_weight, _) = weight(&digits, scale);
-    let root_weight = if value_weight >= 0 {
-        (value_weight + 1) * GROUP / 2 - 1
-    } else {
-        1 - (1 - value_weight * GROUP) / 2
-    };
-    let result_scale =
-        (MIN_SIGNIFICANT_DIGITS - root_weight).max(scale).clamp(0, MAX_DISPLAY_SCALE);
-    let square = rescale(digits, scale, 2 * result_scale);
-    let root = square.sqrt();
-    let up = &square - &root * &root > root;
-    make(if up { root + 1 } else { root }, result_scale)
-}
-
-/// A power with a whole exponent. Others are not supported for `numeric`.
-pub(crate) fn power(base: &BigDecimal, exponent: &BigDecimal) -> Result<BigDecimal> {
-    let (base_digits, base_scale) = parts(base);
-    let (exponent_digits, exponent_scale) = parts(exponent);
-    let whole = truncate(exponent, 0)?;
-    if base_digits.is_zero() && exponent.is_negative() {
-        let message = "zero raised to a negative power is undefined";
-        return Err(Error::new(SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION, message));
-    }
-    if whole != *exponent {
-        return Err(Error::unsupported("power of numeric with a fractional exponent"));
-    }
-    let magnitude = if base_digits.is_zero() {
-        0.0
-    } else {
-        approximate_log10(&base_digits) - base_scale as f64
-    };
-    let exponent = rescale(exponent_digits, exponent_scale, 0);
-    let result_log = magnitude * exponent.to_f64().unwrap_or(f64::MAX);
-    if result_log > MAX_WHOLE_DIGITS as f64 {
-        return Err(overflow());
-    }
-    let scale = MIN_SIGNIFICANT_DIGITS.max(base_scale).min(MAX_DISPLAY_SCALE);
-    let size = exponent.magnitude().to_u32().ok_or_else(overflow)?;
-    power_by_squaring(base_digits, base_scale, size, exponent.is_negative(), scale)
-}
-
-fn approximate_log10(digits: &BigInt) -> f64 {
-    let count = digit_count(digits);
-    let lead = digits.magnitude() / power_of_ten((count - 17).max(0)).magnitude();
-    lead.to_f64().unwrap_or(1.0).log10() + (count - 17).max(0) as f64
-}
-
-/// Squares with a guard of digits behind the wanted scale, so that numbers stay bounded.
-fn power_by_squaring(
-    base: BigInt,
-    base_scale: i64,
-    size: u32,
-    inverse: bool,
-    scale: i64,
-) -> Result<BigDecimal> {
-    let working = scale + MAX_DISPLAY_SCALE;
-    let trim = |digits: BigInt, at: i64| {
-        if at > working { (rescale(digits, at, working), working) } else { (digits, at) }
-    };
-    let (mut result, mut result_scale) = (BigInt::from(1), 0);
-    let (mut square, mut square_scale) = (base, base_scale);
-    let mut rest = size;
-    while rest > 0 {
-        if rest & 1 == 1 {
-            (result, result_scale) = trim(result * &square, result_scale + square_scale);
-        }
-        rest >>= 1;
-        if rest > 0 {
-            (square, square_scale) = trim(&square * &square, 2 * square_scale);
-        }
-        if result.bits().max(square.bits()) > 4 * (MAX_WHOLE_DIGITS + working) as u64 {
-            return Err(overflow());
-        }
-    }
-    if inverse {
-        if result.is_zero() {
-            return Err(overflow());
-        }
-        let one = power_of_ten(scale + result_scale);
-        return make(divide_rounded(&one, &result), scale);
-    }
-    make(rescale(result, result_scale, scale), scale)
-}
-
 /// `numeric(precision, scale)`: rounds, and refuses what has too many digits before the point.
 pub(crate) fn fit(value: &BigDecimal, precision: i64, scale: i64) -> Result<BigDecimal> {
     let (digits, value_scale) = parts(value);
@@ -493,15 +402,6 @@ mod tests {
         assert_eq!(shown(&truncate(&n("-1299.9"), -2).expect("fits")), "-1200");
         assert_eq!(shown(&floor(&n("-1.5")).expect("fits")), "-2");
         assert_eq!(shown(&ceil(&n("-1.5")).expect("fits")), "-1");
-    }
-
-    #[test]
-    fn roots_and_powers_have_sixteen_digits() {
-        assert_eq!(shown(&sqrt(&n("2.0")).expect("positive")), "1.414213562373095");
-        assert_eq!(shown(&power(&n("2.0"), &n("3")).expect("small")), "8.0000000000000000");
-        assert_eq!(shown(&power(&n("2.0"), &n("-2")).expect("small")), "0.2500000000000000");
-        assert!(power(&n("10"), &n("200000")).is_err());
-        assert!(power(&n("1.0000001"), &n("4000000000")).is_ok());
     }
 
     #[test]

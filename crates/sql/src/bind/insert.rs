@@ -1,0 +1,227 @@
+//! INSERT: its values, for the columns that it names, and defaults for the others.
+
+use catalog::TableDef;
+use sqlparser::ast::{
+    Insert as AstInsert, ObjectName, Query as AstQuery, SelectItem, SetExpr, Spanned,
+    TableAliasWithoutColumns, TableObject, Values,
+};
+use txn::LockMode;
+use types::ColumnType;
+
+use super::modify::{default_of, is_default, open_for_change, position_of, target_columns};
+use super::names::{fold, relation_name};
+use super::select::{Unknowns, bind_query};
+use super::{Aggregates, BindContext, Binder, Scope, TableName};
+use crate::error::{Error, Result};
+use crate::expr::{Expr, Node};
+use crate::planned::{ColumnSource, Insert, InsertSource, Query};
+
+/// The clauses of an INSERT that are supported.
+struct InsertParts<'a> {
+    name: TableName,
+    alias: Option<String>,
+    columns: &'a [ObjectName],
+    source: Option<&'a AstQuery>,
+    returning: Option<&'a [SelectItem]>,
+}
+
+fn take_apart<'a>(context: &BindContext<'_>, insert: &'a AstInsert) -> Result<InsertParts<'a>> {
+    let AstInsert {
+        insert_token: _,
+        optimizer_hints: _,
+        or,
+        ignore,
+        into: _,
+        table,
+        table_alias,
+        columns,
+        overwrite,
+        source,
+        assignments,
+        partitioned,
+        after_columns,
+        has_table_keyword,
+        on,
+        returning,
+        output,
+        replace_into,
+        priority,
+        insert_alias,
+        settings,
+        format_clause,
+        multi_table_insert_type,
+        multi_table_into_clauses,
+        multi_table_when_clauses,
+        multi_table_else_clause,
+    } = insert;
+    for (present, construct) in [
+        (on.is_some(), "ON CONFLICT"),
+        (or.is_some() || *ignore, "INSERT OR"),
+        (*overwrite, "OVERWRITE"),
+        (!assignments.is_empty(), "INSERT … SET"),
+        (partitioned.is_some(), "PARTITION"),
+        (!after_columns.is_empty(), "columns behind PARTITION"),
+        (*has_table_keyword, "INSERT INTO TABLE"),
+        (output.is_some(), "OUTPUT"),
+        (*replace_into, "REPLACE"),
+        (priority.is_some(), "a priority of INSERT"),
+        (insert_alias.is_some(), "an alias behind VALUES"),
+        (settings.is_some() || format_clause.is_some(), "a clause behind INSERT"),
+        (
+            multi_table_insert_type.is_some()
+                || !multi_table_into_clauses.is_empty()
+                || !multi_table_when_clauses.is_empty()
+                || multi_table_else_clause.is_some(),
+            "INSERT into several tables",
+        ),
+    ] {
+        if present {
+            return Err(Error::unsupported(construct));
+        }
+    }
+    let TableObject::TableName(name) = table else {
+        return Err(Error::unsupported("INSERT into something other than a table"));
+    };
+    let at = context.source.place(name.span().start);
+    let alias =
+        table_alias.as_ref().map(|TableAliasWithoutColumns { explicit: _, alias }| fold(alias));
+    Ok(InsertParts {
+        name: TableName::from_parts(
+            relation_name(name).map_err(|e| e.at(position_of(context, name)))?,
+            at,
+        )?,
+        alias,
+        columns,
+        source: source.as_deref(),
+        returning: returning.as_deref(),
+    })
+}
+
+/// INSERT
+pub(crate) fn bind_insert(context: &BindContext<'_>, insert: &AstInsert) -> Result<Insert> {
+    let parts = take_apart(context, insert)?;
+    let table = open_for_change(context, &parts.name, LockMode::RowExclusive)?;
+    let targets = target_columns(context, &table, parts.columns)?;
+    let source = match parts.source {
+        None => InsertSource::Values(vec![Vec::new()]),
+        Some(query) => match values_of(query) {
+            Some(values) => bind_rows(context, &table, &targets, values)?,
+            None => bind_inserted_query(context, &table, &targets, query)?,
+        },
+    };
+    let given = match &source {
+        InsertSource::Values(rows) => rows.first().map_or(0, Vec::len),
+        InsertSource::Query(_, values) => values.len(),
+    };
+    if !parts.columns.is_empty() && given < targets.len() {
+        return Err(Error::syntax("INSERT has more target columns than expressions")
+            .at(position_of(context, &parts.columns[given])));
+    }
+    let mut columns = Vec::with_capacity(table.columns.len());
+    for column in 0..table.columns.len() {
+        let place = targets.iter().take(given).position(|target| *target == column);
+        columns.push(match place {
+            Some(place) => ColumnSource::Given(place),
+            None => ColumnSource::Default(default_of(context, &table, column)?),
+        });
+    }
+    let scope = Scope::of_table(&table, parts.alias);
+    let returning = context.binder(scope).bind_returning(parts.returning)?;
+    Ok(Insert { table, columns, source, returning })
+}
+
+/// The lists of a VALUES with nothing else around it.
+fn values_of(query: &AstQuery) -> Option<&Values> {
+    let plain = query.with.is_none()
+        && query.order_by.is_none()
+        && query.limit_clause.is_none()
+        && query.fetch.is_none()
+        && query.locks.is_empty()
+        && query.for_clause.is_none()
+        && query.settings.is_none()
+        && query.format_clause.is_none()
+        && query.pipe_operators.is_empty();
+    match query.body.as_ref() {
+        SetExpr::Values(values) if plain => Some(values),
+        _ => None,
+    }
+}
+
+fn too_many(position: Option<usize>) -> Error {
+    Error::syntax("INSERT has more expressions than target columns").at(position)
+}
+
+fn bind_rows(
+    context: &BindContext<'_>,
+    table: &TableDef,
+    targets: &[usize],
+    values: &Values,
+) -> Result<InsertSource> {
+    let Values { explicit_row, value_keyword, rows } = values;
+    if *explicit_row || *value_keyword {
+        return Err(Error::syntax("VALUES takes lists in parentheses"));
+    }
+    let mut binder = context.binder(Scope::default());
+    binder.aggregates_here = Aggregates::Forbidden("VALUES");
+    let mut bound: Vec<Vec<Expr>> = Vec::with_capacity(rows.len());
+    for row in rows {
+        if let Some(extra) = row.content.get(targets.len()) {
+            return Err(too_many(binder.position(extra.span())));
+        }
+        let mut exprs = Vec::with_capacity(row.content.len());
+        for (expr, column) in row.content.iter().zip(targets.iter().copied()) {
+            exprs.push(if is_default(expr) {
+                default_of(context, table, column)?
+            } else {
+                let value = binder.bind(expr)?;
+                binder.assign(value, table, column)?
+            });
+        }
+        if bound.first().is_some_and(|first| first.len() != exprs.len()) {
+            let position = row.content.first().and_then(|expr| binder.position(expr.span()));
+            let message = "VALUES lists must all be the same length";
+            return Err(Error::syntax(message).at(position));
+        }
+        bound.push(exprs);
+    }
+    Ok(InsertSource::Values(bound))
+}
+
+fn bind_inserted_query(
+    context: &BindContext<'_>,
+    table: &TableDef,
+    targets: &[usize],
+    query: &AstQuery,
+) -> Result<InsertSource> {
+    let mut query = bind_query(context, query, Unknowns::Keep)?;
+    if query.columns.len() > targets.len() {
+        return Err(too_many(query.targets[targets.len()].position()));
+    }
+    let mut binder = context.binder(Scope::default());
+    let mut values = Vec::with_capacity(query.columns.len());
+    for (place, target) in targets.iter().take(query.columns.len()).enumerate() {
+        let produced = produced_column(&mut binder, &mut query, table, place, *target)?;
+        values.push(binder.assign(produced, table, *target)?);
+    }
+    Ok(InsertSource::Query(Box::new(query), values))
+}
+
+/// The value of a column of the query; a literal without a type takes that of the target.
+fn produced_column(
+    binder: &mut Binder<'_>,
+    query: &mut Query,
+    table: &TableDef,
+    place: usize,
+    target: usize,
+) -> Result<Expr> {
+    let at = query.targets[place].at;
+    if query.targets[place].ty == ColumnType::Unknown {
+        if matches!(query.targets[place].node, Node::Column(_)) {
+            return Err(Error::unsupported("VALUES of untyped literals with other clauses"));
+        }
+        let literal = query.targets[place].clone();
+        query.targets[place] = binder.assign(literal, table, target)?;
+        query.columns[place].ty = query.targets[place].ty;
+    }
+    Ok(Expr::new(Node::Column(place), query.targets[place].ty).at(at))
+}
