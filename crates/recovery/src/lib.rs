@@ -10,7 +10,7 @@
 //!        wiped behind, and the log goes on from there
 //! ```
 //!
-//! - [`run`] is the whole of it; `redo` dispatches one record; `missing` keeps the books on pages
+//! - [`run()`] is the whole of it; `redo` dispatches one record; `missing` keeps the books on pages
 //!   that records name and the disk lacks.
 //! - Pages are replayed through the ordinary buffers. Each block needs that page and the record
 //!   alone, and repeating a record does no harm: a crash during recovery is just another crash.

@@ -177,6 +177,30 @@ fn a_statement_can_be_cancelled_and_a_session_ended() {
 }
 
 #[test]
+fn explain_counts_what_its_own_session_did() {
+    let world = world();
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    let explain = "EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off, BUFFERS, WAL)";
+    // Another process writes while this session sleeps; none of that is this session's.
+    let other = world.spawn(1, || {
+        let line = "INSERT INTO t SELECT g, 'other' FROM generate_series(1, 500) g";
+        assert_eq!(answers(&mut session(&world), line), ["OK INSERT 0 500"]);
+        world.set_word(0, 1);
+    });
+    let plan = answers(&mut first, &format!("{explain} SELECT pg_sleep(0.5)"));
+    assert_eq!(world.word(0), 1, "the other was to be done by now");
+    assert!(!plan.iter().any(|line| line.contains("WAL:")), "{plan:?}");
+    other.join();
+    let plan = answers(&mut first, &format!("{explain} INSERT INTO t VALUES (9, 'mine')"));
+    let wal = plan.iter().find(|line| line.contains("WAL:")).expect("it wrote");
+    assert!(wal.starts_with("ROW   WAL: records=1 "), "{wal}");
+    let plan = answers(&mut first, &format!("{explain} SELECT count(*) FROM t"));
+    assert!(plan.iter().any(|line| line.contains("Buffers: shared hit=")), "{plan:?}");
+    assert!(!plan.iter().any(|line| line.contains("WAL:")), "{plan:?}");
+}
+
+#[test]
 fn a_client_that_goes_away_in_its_copy_leaves_nothing() {
     let world = world();
     proc::attach(world.procs, 0);

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! - [`record`] and [`page`] draw the formats byte by byte; [`position`] does the arithmetic.
-//! - [`insert`] is how processes reserve and copy in parallel; [`write`] how commits share a sync.
+//! - [`insert`] is how processes reserve and copy in parallel; [`mod@write`] how commits share a sync.
 //! - [`segments`] makes, recycles and removes files; [`reader`] and [`end`] are for recovery.
 //! - [`control_file`] is `global/pg_control`.
 //!

@@ -15,7 +15,7 @@
 //!
 //! - `visibility` holds the rules; `page` what happens to a page; `record` what is logged.
 //! - `insert`, `bulk` (COPY), `delete`, `update`, `prune` change pages; `target` finds room.
-//! - `scan` reads; [`redo`] repeats.
+//! - `scan` reads; [`redo()`] repeats.
 //!
 //! # Rules
 //! 1. A page is read under its shared lock, changed under its exclusive one, by the recipe

@@ -1,6 +1,6 @@
 //! Bound expressions: every name is a place, every operator a function, every node has its type.
 //!
-//! The binder builds them, [`eval`](crate::expr::eval) computes them, `deparse` writes them back
+//! The binder builds them, [`eval`] computes them, `deparse` writes them back
 //! as SQL for EXPLAIN and messages. Literals are typed constants by then, implicit casts are nodes
 //! of their own, and what depends on constants alone has been computed already.
 //!
@@ -60,13 +60,13 @@ pub(crate) enum Node {
     Or(Vec<Expr>),
     /// NOT
     Not(Box<Expr>),
-    /// IS [NOT] NULL
+    /// IS \[NOT\] NULL
     IsNull { arg: Box<Expr>, negated: bool },
-    /// IS [NOT] TRUE, FALSE, UNKNOWN (no value)
+    /// IS \[NOT\] TRUE, FALSE, UNKNOWN (no value)
     IsBool { arg: Box<Expr>, value: Option<bool>, negated: bool },
-    /// IS [NOT] DISTINCT FROM, by the operator `=`
+    /// IS \[NOT\] DISTINCT FROM, by the operator `=`
     Distinct { equal: FunctionRef, args: Box<[Expr; 2]>, negated: bool },
-    /// [NOT] IN (list), by the operator `=`
+    /// \[NOT\] IN (list), by the operator `=`
     InList { equal: FunctionRef, left: Box<Expr>, list: Vec<Expr>, negated: bool },
     /// CASE; the conditions of one with an operand compare [`Node::CaseOperand`].
     Case { operand: Option<Box<Expr>>, whens: Vec<(Expr, Expr)>, otherwise: Box<Expr> },

@@ -60,7 +60,7 @@ pub(crate) enum Statement {
     Show(String),
     /// SHOW ALL
     ShowAll,
-    /// SET [LOCAL] name = value; no value is DEFAULT.
+    /// SET \[LOCAL\] name = value; no value is DEFAULT.
     Set { name: String, value: Option<String>, local: bool },
     /// RESET name
     Reset(String),

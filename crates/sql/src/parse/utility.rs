@@ -14,7 +14,7 @@ pub(crate) struct TransactionModes {
     pub access: Option<Access>,
     /// An isolation level, by its name in SHOW.
     pub isolation: Option<&'static str>,
-    /// [NOT] DEFERRABLE, which means something for serializable transactions only.
+    /// \[NOT\] DEFERRABLE, which means something for serializable transactions only.
     pub deferrable: Option<bool>,
 }
 
