@@ -122,7 +122,9 @@ fn judge_client<'a>(
         return None;
     };
     let Some(chain) = history.chain(seq) else {
-        wrong.push(format!("client {client} is at {seq}, which it never sent"));
+        let base = history.base_seq;
+        let why = format!("which it never sent, or which is older than {base}, found before");
+        wrong.push(format!("client {client} is at {seq}, {why}"));
         return None;
     };
     let there: BTreeSet<i64> = chain.iter().map(|a| a.seq).collect();

@@ -135,7 +135,7 @@ impl Arena {
         self.histories.iter_mut().for_each(|history| history.planner.set_rows_only(rows_only));
         let load_seed = draw.next();
         let load = Load::start(std::mem::take(&mut self.histories), &circumstances, load_seed);
-        std::thread::sleep(Duration::from_millis(30 + draw.below(700)));
+        std::thread::sleep(self.working_time(&mut draw));
         let goes_on = draw.percent(50);
         // In half of the rounds what is judged is what recovery left, in the other half what came of
         // working on.
@@ -172,6 +172,13 @@ impl Arena {
             eprintln!("round {round}: {told}; so far {}", summary.tally.acknowledged);
         }
         if wrong.is_empty() { Ok(()) } else { Err(format!("{told}\n  {}", wrong.join("\n  "))) }
+    }
+
+    /// How long the clients work before the kill. Where commits may be lost, mostly longer than they
+    /// may be lost for: else a log that nobody flushes at all would pass.
+    fn working_time(&self, draw: &mut Draw) -> Duration {
+        let least = if self.order.commits == Commits::Asynchronous { 300 } else { 30 };
+        Duration::from_millis(least + draw.below(700))
     }
 
     /// Every victim is struck as often as any other, in an order of its own for each seed.
@@ -219,6 +226,7 @@ impl Arena {
         let strays = found::stray_files(&mut session, self.server.data());
         wrong.extend(strays.map_err(|e| format!("reading pg_class: {e}"))?);
         if wrong.is_empty() {
+            make_durable(&mut session)?;
             self.settle(&found, &judgement)?;
             self.clear_log(&mut session, found.log.len())?;
         }
@@ -249,6 +257,14 @@ impl Arena {
         self.histories.iter_mut().for_each(History::log_was_emptied);
         Ok(())
     }
+}
+
+/// Makes what was found durable, whoever committed it: the next round takes it for granted. A
+/// synchronous commit flushes all that was committed before it.
+fn make_durable(session: &mut Client) -> Result<(), String> {
+    let line = "SET synchronous_commit = on; UPDATE account SET balance = balance";
+    let reply = session.ask(line).map_err(|e| format!("making durable: {e}"))?;
+    if reply.is_ok() { Ok(()) } else { Err(format!("making durable: {:?}", reply.lines)) }
 }
 
 fn window_ns() -> u64 {

@@ -174,7 +174,7 @@ impl Worker {
             match self.draw.below(100) {
                 0..5 => self.read_others(session)?,
                 5..8 => self.read_own(session)?,
-                8 if self.circumstances.checkpoints && self.draw.percent(30) => {
+                8..10 if self.circumstances.checkpoints => {
                     expect(session, "CHECKPOINT", &["CHECKPOINT"])?;
                 }
                 _ => {}
