@@ -23,6 +23,7 @@
 use std::collections::HashSet;
 
 use buffer::BufferPool;
+use sys::mutant::{self, Mutant};
 use txn::{STATUS_RELATION, Transaction};
 use types::{Fork, RelFileNumber};
 use wal::{DecodedRecord, Record, Rmgr};
@@ -85,6 +86,9 @@ pub fn redo(pool: &BufferPool, record: &DecodedRecord) -> Result<(), Error> {
 /// Removes every relation file that is not in `owned`, and returns how many relations that were.
 /// Only at the end of recovery, after its checkpoint and before anybody else comes in.
 pub fn remove_orphans(pool: &BufferPool, owned: &HashSet<RelFileNumber>) -> Result<usize, Error> {
+    if mutant::on(Mutant::AbortedFilesKept) || mutant::on(Mutant::DroppedFilesBack) {
+        return Ok(0);
+    }
     let files = pool.files();
     let all = files.list().map_err(buffer::Error::from)?;
     let is_orphan = |rel: &RelFileNumber| *rel != STATUS_RELATION && !owned.contains(rel);

@@ -11,6 +11,7 @@
 //! written, because writing flushes the log up to there.
 
 use smallvec::SmallVec;
+use sys::mutant::{self, Mutant};
 use types::{Lsn, Xid};
 use wal::{BlockFlags, BlockRef, Record, Rmgr};
 
@@ -84,7 +85,9 @@ impl BufferPool {
 
     /// Changes a page of the free space map: a hint, which never reaches the log.
     pub fn change_unlogged(&self, page: &mut PageWrite<'_>, apply: impl FnOnce(&mut PageBytes)) {
-        debug_assert!(page.tag().fork == types::Fork::Fsm, "everything else is logged");
+        let unlogged =
+            page.tag().fork == types::Fork::Fsm || mutant::on(Mutant::CommitBeforeStatus);
+        debug_assert!(unlogged, "everything else is logged");
         page.pin().mark_dirty();
         apply(page.page_mut());
     }

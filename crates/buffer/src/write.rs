@@ -9,6 +9,7 @@
 //! the copy only, not for the flush or the write, so nobody waits for the disk.
 
 use shmem::{ProcKind, WaitEvent};
+use sys::mutant::{self, Mutant};
 use types::{BufferTag, Fork};
 
 use crate::checksum;
@@ -72,7 +73,8 @@ impl BufferPool {
     pub fn sync_pending(&self) -> Result<usize, Error> {
         let pending = self.sync_queue.pending();
         let _wait = shmem::proc::me().waiting(WaitEvent::DataFileSync);
-        for request in &pending {
+        let lost = usize::from(mutant::on(Mutant::SyncRequestLost));
+        for request in pending.iter().skip(lost) {
             if let Err(error) = self.files.sync(request.segment) {
                 wal::panic_exit("could not sync a relation file", &error);
             }
@@ -159,7 +161,7 @@ impl BufferPool {
     }
 
     fn flush_log_for(&self, tag: BufferTag, page: &PageBytes) -> Result<(), Error> {
-        if tag.fork == Fork::Fsm {
+        if tag.fork == Fork::Fsm || mutant::on(Mutant::PageBeforeItsWal) {
             return Ok(());
         }
         let lsn = page.lsn();

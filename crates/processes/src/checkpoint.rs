@@ -26,6 +26,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use sys::mutant::{self, Mutant};
 use types::{Lsn, Xid};
 use wal::{Checkpoint, ControlFile, Record, Rmgr, ServerState, checkpoint::kind, position};
 
@@ -132,8 +133,13 @@ fn make(
     let begun = Instant::now();
     // Room for the record, found now: a full disk fails the checkpoint before it does anything.
     wal.ensure_room()?;
+    let early = mutant::on(Mutant::RedoAfterScan);
+    let early = early.then(|| write_buffers(server, wal.redo_lsn(), pacing)).transpose()?;
     let redo = wal.move_redo();
-    let (dirty, written) = write_buffers(server, redo, pacing)?;
+    let (dirty, written) = match early {
+        None => write_buffers(server, redo, pacing)?,
+        Some(done) => done,
+    };
     let write = begun.elapsed();
     progress.set_phase(Phase::Syncing);
     let files = server.pool().sync_pending()? as u64;

@@ -9,6 +9,7 @@
 //! | [`net`] | plain blocking socket calls, and who is at the other end |
 //! | [`lock`] | one server per data directory |
 //! | [`clock`] | what time it is |
+//! | [`mutant`] | bugs that a test build can switch on |
 //!
 //! This room and `shmem` are where `unsafe` lives; each block says why it is sound. Nothing here
 //! knows what a page, a record or a session is.
@@ -17,6 +18,7 @@ pub mod clock;
 pub mod fs;
 pub mod futex;
 pub mod lock;
+pub mod mutant;
 pub mod net;
 pub mod process;
 pub mod signal;

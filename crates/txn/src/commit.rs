@@ -30,6 +30,7 @@ use std::sync::atomic::Ordering;
 
 use buffer::{BlockFlags, Change, SegmentId, Touched};
 use shmem::proc;
+use sys::mutant::{self, Mutant};
 use types::{Fork, Lsn, RelFileNumber, Xid};
 use wal::{Record, Rmgr};
 
@@ -54,6 +55,9 @@ impl Txn {
             self.sync_created(&transaction.created);
             lsn = self.log_commit(transaction, xid, !synchronous)?;
             self.make_visible(lsn, synchronous);
+            if mutant::on(Mutant::CommitBeforeStatus) {
+                self.set_status_late(xid)?;
+            }
             self.end(xid);
             self.raise_versions(&transaction.invalidations);
             self.remove_files(&transaction.dropped);
@@ -72,8 +76,8 @@ impl Txn {
             self.end(xid);
         }
         // Redo would miss a file that is gone without a record that says so.
-        if !transaction.created.is_empty() && logged.is_some_and(|lsn| self.wal.flush(lsn).is_ok())
-        {
+        let keep = mutant::on(Mutant::AbortedFilesKept) || transaction.created.is_empty();
+        if !keep && logged.is_some_and(|lsn| self.wal.flush(lsn).is_ok()) {
             self.remove_files(&transaction.created);
         }
         self.locks().release_all();
@@ -92,7 +96,8 @@ impl Txn {
             &change,
             &mut [touched],
             |pages| {
-                let done = status::set_committed(pages.page(0), place.block, &[place.index]);
+                let done = mutant::on(Mutant::CommitBeforeStatus)
+                    || status::set_committed(pages.page(0), place.block, &[place.index]);
                 assert!(done, "the index of an id lies in the page");
             },
             |lsn| {
@@ -103,7 +108,22 @@ impl Txn {
         Ok(lsn)
     }
 
+    /// What [`Mutant::CommitBeforeStatus`] does: a checkpoint may begin before the status is set.
+    fn set_status_late(&self, xid: Xid) -> Result<()> {
+        mutant::pause();
+        let place = Place::of(xid);
+        let pin = self.pool.read(place.tag()?)?;
+        self.pool.change_unlogged(&mut pin.exclusive(), |page| {
+            let done = status::set_committed(page, place.block, &[place.index]);
+            assert!(done, "the index of an id lies in the page");
+        });
+        Ok(())
+    }
+
     fn make_visible(&self, lsn: Lsn, synchronous: bool) {
+        if mutant::on(Mutant::CommitSeenBeforeFlush) {
+            self.wal.publish_async(lsn);
+        }
         if !synchronous {
             self.wal.publish_async(lsn);
             self.wal.request_flush(lsn);

@@ -6,6 +6,7 @@
 //! means aborted: nothing more is to be done.
 
 use buffer::Redone;
+use sys::mutant::{self, Mutant};
 use wal::DecodedRecord;
 
 use crate::error::{Error, Result};
@@ -21,7 +22,10 @@ impl Txn {
         match record.kind() {
             kind::COMMIT => self.redo_commit(record),
             kind::ABORT => {
-                self.remove_files(&decode_ending(record)?.created);
+                let created = decode_ending(record)?.created;
+                if !mutant::on(Mutant::AbortedFilesKept) {
+                    self.remove_files(&created);
+                }
                 Ok(())
             }
             kind::STATUS_PAGE => self.redo_page(record, 0, |page| {
@@ -48,7 +52,9 @@ impl Txn {
             })?;
         }
         ending.subxids.iter().for_each(|&xid| self.saw_xid(xid));
-        self.remove_files(&ending.dropped);
+        if !mutant::on(Mutant::DroppedFilesBack) {
+            self.remove_files(&ending.dropped);
+        }
         Ok(())
     }
 

@@ -11,6 +11,7 @@
 use std::path::Path;
 
 use sys::fs::{self, File, OpenHow};
+use sys::mutant::{self, Mutant};
 use types::{Lsn, SystemId, TimelineId};
 
 use crate::error::Error;
@@ -91,7 +92,7 @@ fn wipe_tail(file: &File, from: u64) -> Result<(), Error> {
     let found = file.read_at(&mut kept, page)?;
     file.write_all_at(&kept[..found], page)?;
     let zeros = vec![0; 1 << 20];
-    let mut at = from;
+    let mut at = if mutant::on(Mutant::EndOfLogNotWiped) { SEGMENT_SIZE } else { from };
     while at < SEGMENT_SIZE {
         let count = (SEGMENT_SIZE - at).min(zeros.len() as u64);
         file.write_all_at(&zeros[..count as usize], at)?;

@@ -23,6 +23,7 @@
 use std::sync::atomic::Ordering;
 
 use shmem::WaitEvent;
+use sys::mutant::{self, Mutant};
 use types::{Lsn, SystemId};
 
 use crate::control::Wal;
@@ -87,7 +88,7 @@ impl Wal {
 
     /// Pages with an LSN up to the result need an image now; `None`: images are switched off.
     fn image_limit(&self, word: InsertWord) -> Option<Lsn> {
-        if !self.options.get().full_page_writes {
+        if !self.options.get().full_page_writes || mutant::on(Mutant::FullPageImagesOff) {
             return None;
         }
         let published = self.ctl.redo_generation.load(Ordering::SeqCst) == word.generation();

@@ -9,6 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use super::error::with_path_std;
 use super::file::{File, OpenHow};
 use super::seam::{Op, seam};
+use crate::mutant::{self, Mutant};
 
 /// Renames a file; durable only after [`sync_dir`].
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
@@ -37,6 +38,9 @@ pub fn remove_durable(path: &Path) -> io::Result<()> {
 /// Makes durable which names are in the directory.
 pub fn sync_dir(path: &Path) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    if mutant::on(Mutant::DirectoriesNeverSynced) {
+        return Ok(());
+    }
     let fd = seam(Op::SyncDir, path, || rustix::fs::open(path, flags, Mode::empty()))?;
     seam(Op::SyncDir, path, || rustix::fs::fsync(&fd))
 }

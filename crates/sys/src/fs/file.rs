@@ -9,6 +9,7 @@ use rustix::fs::{Advice, FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::seam::{Op, seam};
+use crate::mutant::{self, Mutant};
 
 /// Zeros are written in pieces of this size where the file system cannot allocate.
 const ZERO_CHUNK: usize = 1 << 16;
@@ -178,12 +179,12 @@ impl File {
 
     /// Makes the data durable, and of the metadata what reading it needs (`fdatasync`).
     pub fn sync_data(&self) -> io::Result<()> {
-        seam(Op::SyncData, &self.path, || rustix::fs::fdatasync(&self.fd))
+        believed(seam(Op::SyncData, &self.path, || rustix::fs::fdatasync(&self.fd)))
     }
 
     /// Makes data and metadata durable (`fsync`).
     pub fn sync_all(&self) -> io::Result<()> {
-        seam(Op::SyncAll, &self.path, || rustix::fs::fsync(&self.fd))
+        believed(seam(Op::SyncAll, &self.path, || rustix::fs::fsync(&self.fd)))
     }
 
     /// Sets the length.
@@ -212,6 +213,11 @@ impl AsFd for File {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// The outcome of a sync, as it is.
+fn believed(synced: io::Result<()>) -> io::Result<()> {
+    if mutant::on(Mutant::FailedFsyncIgnored) { Ok(()) } else { synced }
 }
 
 /// A write that takes nothing would be repeated for ever; it is an error instead.
