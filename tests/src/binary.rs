@@ -21,6 +21,12 @@ pub fn mamont() -> &'static Path {
     PATH.get_or_init(|| find("mamont"))
 }
 
+/// The power-cut tool, another package of this workspace.
+pub fn powercut() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| find("powercut"))
+}
+
 /// This crate's copy loop between standard input and a socket, for machines without `nc` and for
 /// connections by another user.
 pub fn line() -> &'static Path {

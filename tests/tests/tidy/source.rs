@@ -19,11 +19,13 @@ pub struct Rust {
 }
 
 impl Rust {
-    /// The crate that it belongs to: `crates/wal/src/x.rs` is of `wal`, `tests/…` of `tests`.
+    /// The crate that it belongs to: `crates/wal/src/x.rs` is of `wal`, `tests/powercut/…` of
+    /// `powercut`, the rest of `tests/…` of `tests`.
     pub fn room(&self) -> &str {
         let mut parts = self.path.split('/');
         match parts.next() {
             Some("crates") => parts.next().expect("a file in crates/ lies in one"),
+            Some("tests") if self.path.starts_with("tests/powercut/") => "powercut",
             first => first.expect("a path has a first part"),
         }
     }
@@ -90,7 +92,7 @@ pub fn rust() -> (Vec<Rust>, Vec<String>) {
 fn is_root(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     let inside = match parts.as_slice() {
-        ["crates", _, rest @ ..] | ["tests", rest @ ..] => rest,
+        ["crates", _, rest @ ..] | ["tests", "powercut", rest @ ..] | ["tests", rest @ ..] => rest,
         _ => return false,
     };
     matches!(
@@ -179,4 +181,5 @@ fn the_walk_finds_what_there_is_and_tells_tests_apart() {
     assert_eq!(of("crates/types/src/ids.rs"), Some(false));
     assert_eq!(of("tests/tests/tidy/source.rs"), Some(true));
     assert_eq!(of("tests/src/crash/oracle/tests.rs"), Some(true));
+    assert_eq!(of("tests/powercut/src/model/names.rs"), Some(true));
 }
