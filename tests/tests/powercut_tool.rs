@@ -154,6 +154,21 @@ fn what_was_not_synced_can_be_lost_and_a_kill_loses_nothing() {
     assert_eq!(place.content("kept/copy"), Some(b"durable".to_vec()));
 }
 
+/// A symbolic link was journalled before its target: a cut between the two left a link that cannot
+/// be written, and no image.
+#[test]
+fn every_record_is_a_place_for_a_cut() {
+    let Some(place) = Place::new("every_record_is_a_place_for_a_cut") else { return };
+    let run = place.run(&[], "mkdir mnt/d; ln -s d mnt/link; echo x > mnt/link/f; mv mnt/d mnt/e");
+    let records = run["records"].as_u64().expect("a number");
+    for record in 1..records {
+        let at = format!("rec:{record}");
+        let image = place.image("image", &["--policy", "keep", "--at", &at]);
+        assert!(image["record"].as_u64() <= Some(record), "{image}");
+    }
+    assert_eq!(place.content("image/e/f"), Some(b"x\n".to_vec()));
+}
+
 #[test]
 fn a_seed_names_one_image() {
     let Some(place) = Place::new("a_seed_names_one_image") else { return };

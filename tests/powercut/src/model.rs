@@ -1,12 +1,12 @@
 //! The durability model: is fed the journal up to the cut, then draws one of the states in which
 //! the disk may legally be.
 //!
-//! Data ([`file`]): after a completed fsync or fdatasync all earlier writes to the file are on disk.
-//! Of each later one, any of its sectors may be. A sector holds what the page cache held at some
-//! moment. A shrinking truncate that is not on disk holds back all that follows in that file.
+//! Data (`model/file.rs`): after a completed fsync or fdatasync all earlier writes to the file are
+//! on disk. Of each later one, any of its sectors may be. A sector holds what the page cache held at
+//! some moment. A shrinking truncate that is not on disk holds back all that follows in that file.
 //!
-//! Names ([`names`]: create, unlink, rename, link, mkdir, rmdir): durable as one of three models
-//! says. In all three a rename is atomic, and the changes of one name stay in order.
+//! Names (`model/names.rs`: create, unlink, rename, link, mkdir, rmdir): durable as one of three
+//! models says. In all three a rename is atomic, and the changes of one name stay in order.
 //!
 //! Modes and owners, and the targets of symbolic links, are durable at once: they are not modelled.
 //!
@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use nix::sys::stat::SFlag;
 
-use crate::draw::{Draw, Policy, Random};
+use crate::draw::{Draw, Policy, Random, Tally};
 use crate::journal::Change;
 use crate::tree::{Tree, kind};
 
@@ -152,7 +152,7 @@ impl Model {
         }
     }
 
-    fn tell_file(&self, inode: u64, before: crate::draw::Tally, after: crate::draw::Tally) {
+    fn tell_file(&self, inode: u64, before: Tally, after: Tally) {
         let name = self.disk.node(inode).map(|n| String::from_utf8_lossy(&n.home.1));
         let name = name.unwrap_or_default();
         let [writes, lost, torn] = [

@@ -228,6 +228,31 @@ fn the_changes_of_one_name_stay_in_order() {
 }
 
 #[test]
+fn a_later_rename_brings_the_earlier_one() {
+    let mut journal = Journal::new();
+    let file = journal.make(ROOT, "f", FILE);
+    journal.sync_all();
+    journal.rename(file, "f", "g");
+    journal.rename(file, "g", "h");
+    for how in ALL_NAMES {
+        assert_eq!(journal.seen(how, names), set(["f", "g", "h"]), "{how:?}");
+    }
+}
+
+#[test]
+fn the_initial_content_is_durable() {
+    let mut journal = Journal::new();
+    let start = journal.changes.pop().expect("the journal has started");
+    let file = journal.make(ROOT, "f", FILE);
+    journal.write(file, 0, b'a', 512);
+    journal.changes.push(start);
+    for how in ALL_NAMES {
+        let disk = journal.disk(how, Policy::Lose, 1);
+        assert_eq!((names(&disk), content(&disk, file)), ("f".to_owned(), vec![b'a'; 512]));
+    }
+}
+
+#[test]
 fn a_write_is_torn_at_borders_of_sectors_only() {
     let mut journal = Journal::new();
     let file = journal.make(ROOT, "f", FILE);
