@@ -16,6 +16,15 @@ check:
 crash *args:
     cargo build --workspace --bins && cargo run -p tests --bin crash -- {{args}}
 
+# Cut the power at random and judge what comes back: just powercut --images 270 --seed 7
+powercut *args:
+    cargo build --workspace --bins && cargo run -p tests --bin powercut-test -- {{args}}
+
+# Switch on bugs, one after the other, and see that the power cuts catch them
+mutants *args:
+    cargo build --workspace --bins && cargo build -p postmaster --features faults --bin postmaster-faults
+    cargo run -p tests --bin mutants -- {{args}}
+
 # Measure COPY, commits and redo, beside PostgreSQL where it is installed
 bench *args:
     scripts/bench.sh {{args}}

@@ -39,8 +39,8 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace")
 }
 
-/// The binary of that name beside this executable (or above it, if that is in `deps/`).
-fn find(name: &str) -> PathBuf {
+/// The binary of that name: beside this executable (or above it, if that is in `deps/`).
+pub fn find(name: &str) -> PathBuf {
     let exe = std::env::current_exe().expect("the kernel knows the path of a running program");
     let mut dir = exe.parent().expect("a program lies in a directory");
     if dir.ends_with("deps") {

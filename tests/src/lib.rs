@@ -25,6 +25,7 @@ pub mod crash;
 pub mod dataset;
 pub mod draw;
 pub mod log;
+pub mod powercut;
 pub mod processes;
 pub mod reply;
 pub mod scratch;

@@ -21,6 +21,8 @@ use crate::reply::End;
 use crate::scratch::Scratch;
 use crate::setup::{Finished, Setup};
 
+mod wrapper;
+
 /// How long a server may take to come up, recovery included.
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long a server may take to shut down, its checkpoint included.
@@ -289,6 +291,12 @@ impl Server {
             self.running = Some(running);
             panic!("the postmaster has not ended within {limit:?}; its children: {who}")
         })
+    }
+
+    /// Ends it, if it runs, and passes over what is in its log, which goes away with it.
+    pub fn forget_log(mut self) {
+        self.end_somehow();
+        drop(std::mem::take(&mut self.scratch));
     }
 
     /// Whether the postmaster has ended by itself; if so, how.

@@ -51,6 +51,11 @@ impl Setup {
         self.settings.push((name.to_owned(), value.to_owned()));
     }
 
+    /// The settings that it overrides.
+    pub fn settings(&self) -> &[(String, String)] {
+        &self.settings
+    }
+
     /// Adds an argument of the postmaster.
     pub fn argument(mut self, argument: impl Into<OsString>) -> Setup {
         self.arguments.push(argument.into());

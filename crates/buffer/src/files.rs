@@ -92,7 +92,7 @@ impl RelationFiles {
         self.base.join(id.file_name())
     }
 
-    fn file(&self, id: SegmentId, create: bool) -> io::Result<Rc<File>> {
+    pub(crate) fn file(&self, id: SegmentId, create: bool) -> io::Result<Rc<File>> {
         if let Some(file) = self.open.borrow().get(&id) {
             return Ok(Rc::clone(file));
         }
@@ -245,15 +245,6 @@ impl RelationFiles {
             .iter()
             .filter_map(|name| SegmentId::parse(name))
             .collect())
-    }
-
-    /// Makes every relation file and the directory durable. Before recovery: pages written but
-    /// not synced before a crash look current to redo, and nobody would sync them again.
-    pub fn sync_all(&self) -> io::Result<()> {
-        for id in self.list()? {
-            self.sync(id)?;
-        }
-        self.sync_directory()
     }
 }
 

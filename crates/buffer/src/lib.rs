@@ -20,6 +20,7 @@ pub mod files;
 pub mod frame;
 pub mod hint;
 mod mapping;
+mod mend;
 pub mod page;
 pub mod pool;
 pub mod redo;

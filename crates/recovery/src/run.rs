@@ -88,7 +88,7 @@ fn make_durable(context: &Recovery<'_>, redo: Lsn) -> Result<(), Error> {
         }
     }
     tracing::debug!("log of timeline {} synced from {redo} on", timeline.0);
-    Ok(context.pool.files().sync_all().map_err(buffer::Error::from)?)
+    Ok(context.pool.files().make_durable().map_err(buffer::Error::from)?)
 }
 
 fn sync(path: &Path) -> std::io::Result<()> {

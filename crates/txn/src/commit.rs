@@ -53,7 +53,8 @@ impl Txn {
         if let Some(xid) = transaction.xid {
             let synchronous = synchronous || !transaction.dropped.is_empty();
             self.sync_created(&transaction.created);
-            lsn = self.log_commit(transaction, xid, !synchronous)?;
+            let asynchronous = !synchronous || mutant::on(Mutant::CommitSeenBeforeFlush);
+            lsn = self.log_commit(transaction, xid, asynchronous)?;
             self.make_visible(lsn, synchronous);
             if mutant::on(Mutant::CommitBeforeStatus) {
                 self.set_status_late(xid)?;

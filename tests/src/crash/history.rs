@@ -7,11 +7,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::crash::planner::Planner;
 use crate::crash::step::{Step, Table, Tables};
 
 /// How an attempt at a transaction ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Outcome {
     /// Its commit was answered at that time (or it was found to be there by then).
     Acknowledged {
@@ -30,7 +32,7 @@ pub enum Outcome {
 }
 
 /// One attempt at a transaction.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Attempt {
     /// Its number, higher than that of any earlier attempt of this client.
     pub seq: i64,
@@ -58,7 +60,7 @@ impl Attempt {
 }
 
 /// A row of `log`, without its key.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LogRow {
     /// The highest number of each client that the transaction had seen.
     pub seen: Vec<i64>,
@@ -81,8 +83,17 @@ impl LogRow {
     }
 }
 
+/// Another client's number, as one has read it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Read {
+    /// The number.
+    pub seq: i64,
+    /// When it was there to be read.
+    pub at_ns: u64,
+}
+
 /// Everything that one client did since the oracle last looked, and the state that it looked at.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct History {
     /// Which client.
     pub client: usize,
@@ -102,8 +113,9 @@ pub struct History {
     pub head: i64,
     /// The tables as the client believes them to be.
     pub tables: Tables,
-    /// The highest number of each client that this one has ever read as committed.
-    pub read: Vec<i64>,
+    /// Of each client, the numbers that this one has read as committed, each higher than the one
+    /// before, and when it had read them.
+    pub read: Vec<Vec<Read>>,
     /// The number that the next attempt gets.
     pub next_seq: i64,
     /// Plans the client's steps.
@@ -125,10 +137,24 @@ impl History {
             attempts: Vec::new(),
             head: 0,
             tables,
-            read: vec![0; clients],
+            read: vec![Vec::new(); clients],
             next_seq: 1,
             planner: Planner::new(client),
         }
+    }
+
+    /// Takes note that `seq` of another client was read as committed.
+    pub fn saw(&mut self, client: usize, seq: i64, at_ns: u64) {
+        let reads = &mut self.read[client];
+        if reads.last().is_none_or(|last| last.seq < seq) {
+            reads.push(Read { seq, at_ns });
+        }
+    }
+
+    /// The highest number of a client that was read as committed before that moment.
+    pub fn read_before(&self, client: usize, horizon_ns: u64) -> Option<i64> {
+        let reads = self.read.get(client)?;
+        reads.iter().rev().find(|read| read.at_ns < horizon_ns).map(|read| read.seq)
     }
 
     /// The attempt of that number.
@@ -217,6 +243,7 @@ impl History {
         self.base_seq = self.head;
         self.base_tables = self.tables.clone();
         self.attempts.clear();
+        self.read.iter_mut().for_each(Vec::clear);
     }
 
     /// Takes note that `log` has been emptied, right after [`History::settle`].
@@ -227,58 +254,4 @@ impl History {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn attempt(seq: i64, parent: i64, outcome: Outcome) -> Attempt {
-        let steps = vec![Step::Insert("c0_a".into(), vec![(seq as i32, seq, None)])];
-        Attempt { seq, parent, steps, seen: vec![0], sent_ns: 0, outcome }
-    }
-
-    fn history(synchronous: bool) -> History {
-        let mut history = History::new(0, 1, synchronous);
-        let done = Outcome::Acknowledged { at_ns: 1000 };
-        history.attempts = vec![
-            attempt(1, 0, done),
-            attempt(2, 1, Outcome::RolledBack),
-            attempt(3, 1, done),
-            attempt(4, 3, Outcome::InDoubt),
-        ];
-        history.head = 3;
-        history
-    }
-
-    #[test]
-    fn an_attempt_in_doubt_may_be_there_or_not() {
-        for (seq, rows) in [(3, 2), (4, 3)] {
-            let mut history = history(true);
-            history.found(seq, 2000, |_| false).expect("both are right");
-            assert_eq!(history.tables["c0_a"].len(), rows);
-            assert!(history.attempts.iter().all(|a| a.outcome != Outcome::InDoubt));
-        }
-    }
-
-    #[test]
-    fn an_acknowledged_attempt_may_not_be_gone() {
-        assert!(history(true).found(1, 2000, |_| true).is_err());
-        assert!(history(false).found(1, 2000, |_| false).is_err());
-        assert!(history(false).found(1, 2000, |_| true).is_ok());
-    }
-
-    #[test]
-    fn what_was_rolled_back_or_never_sent_may_not_be_there() {
-        assert!(history(true).found(2, 2000, |_| true).is_err());
-        assert!(history(true).found(9, 2000, |_| true).is_err());
-    }
-
-    #[test]
-    fn settling_keeps_the_state_and_forgets_the_way() {
-        let mut history = history(true);
-        history.found(4, 2000, |_| false).expect("it was in doubt");
-        let tables = history.tables.clone();
-        history.settle();
-        assert_eq!((history.base_seq, &history.base_tables), (4, &tables));
-        assert_eq!(history.base_log.keys().copied().collect::<Vec<_>>(), [1, 3, 4]);
-        assert!(history.chain(4).is_some_and(|c| c.is_empty()));
-    }
-}
+mod tests;

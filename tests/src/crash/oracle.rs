@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::client::Client;
+use crate::clock::now_ns;
 use crate::crash::found::{Found, compare_tables};
 use crate::crash::history::{Attempt, History, LogRow, Outcome};
 use crate::crash::step::{ACCOUNTS, COLUMNS, OPENING_BALANCE};
@@ -25,7 +28,7 @@ pub fn create_tables(session: &mut Client, clients: usize) {
 }
 
 /// What a judgement goes by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Judgement {
     /// The times of the crashes since the histories' base.
     pub cuts_ns: Vec<u64>,
@@ -43,8 +46,12 @@ impl Judgement {
         if at_ns >= self.horizon_ns {
             return false;
         }
-        let recent = |cut: &u64| at_ns >= cut.saturating_sub(self.window_ns);
-        history.synchronous || !self.cuts_ns.iter().any(recent)
+        history.synchronous || !self.is_recent(at_ns)
+    }
+
+    /// Whether a crash came so soon that an asynchronous commit answered then may be lost.
+    fn is_recent(&self, at_ns: u64) -> bool {
+        self.cuts_ns.iter().any(|cut| at_ns >= cut.saturating_sub(self.window_ns))
     }
 
     /// Whether an attempt with this outcome may be there.
@@ -101,11 +108,29 @@ pub fn judge(
         wrong.push(format!("table {name} should not be there"));
     }
     judge_log(histories, &expected_log, found, &mut wrong);
-    judge_reads(&chains, &mut wrong);
+    judge_reads(&chains, judgement, &mut wrong);
     if accounts != found.accounts {
         wrong.push(format!("account: expected {accounts:?}, found {:?}", found.accounts));
     }
     wrong
+}
+
+/// Makes what was found, and judged right, the base of what comes next.
+///
+/// # Errors
+/// It was not right.
+pub fn settle(
+    histories: &mut [History],
+    found: &Found,
+    judgement: &Judgement,
+) -> Result<(), String> {
+    for history in histories {
+        let seq = found.progress.get(&history.client).copied();
+        let seq = seq.ok_or(format!("progress has no row of client {}", history.client))?;
+        history.found(seq, now_ns(), |at_ns| judgement.is_recent(at_ns))?;
+        history.settle();
+    }
+    Ok(())
 }
 
 /// The chain of attempts that the client's number in `progress` stands for; `None` if it stands for
@@ -174,10 +199,14 @@ fn judge_log(
 }
 
 /// What anybody has read of a synchronous client must be there.
-fn judge_reads(chains: &[(&History, Vec<&Attempt>)], wrong: &mut Vec<String>) {
+fn judge_reads(
+    chains: &[(&History, Vec<&Attempt>)],
+    judgement: &Judgement,
+    wrong: &mut Vec<String>,
+) {
     for (reader, _) in chains {
         for (history, chain) in chains {
-            let read = reader.read.get(history.client).copied().unwrap_or(0);
+            let read = reader.read_before(history.client, judgement.horizon_ns).unwrap_or(0);
             let there = read <= history.base_seq || chain.iter().any(|a| a.seq == read);
             if history.synchronous && reader.client != history.client && !there {
                 let (by, of) = (reader.client, history.client);

@@ -17,6 +17,17 @@ pub enum Commits {
     Mixed,
 }
 
+impl Commits {
+    /// Whether that client commits synchronously.
+    pub fn is_synchronous(self, client: usize) -> bool {
+        match self {
+            Commits::Synchronous => true,
+            Commits::Asynchronous => false,
+            Commits::Mixed => client.is_multiple_of(2),
+        }
+    }
+}
+
 /// What is asked of a run.
 #[derive(Clone, Debug)]
 pub struct Order {

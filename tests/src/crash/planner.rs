@@ -3,11 +3,13 @@
 //! A planner knows what its client's tables hold, so that the steps it draws are right one after
 //! another, and gives no key twice: a row that stands twice is then never the load's doing.
 
+use serde::{Deserialize, Serialize};
+
 use crate::crash::step::{ACCOUNTS, NewRow, Step, Table, Tables};
 use crate::draw::Draw;
 
 /// Draws the steps of a client's transactions.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Planner {
     client: usize,
     next_key: i32,

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::client::Client;
 use crate::clock::{now_ns, ns};
-use crate::crash::found::{self, Found};
+use crate::crash::found;
 use crate::crash::history::History;
 use crate::crash::load::{Circumstances, Load};
 use crate::crash::oracle::{self, Judgement};
@@ -110,12 +110,7 @@ impl Arena {
         let data = scratch.join("d");
         let server = setup.start_in(scratch, data);
         oracle::create_tables(&mut server.connect(), order.clients);
-        let synchronous = |client: usize| match order.commits {
-            Commits::Synchronous => true,
-            Commits::Asynchronous => false,
-            Commits::Mixed => client.is_multiple_of(2),
-        };
-        let history = |c| History::new(c, order.clients, synchronous(c));
+        let history = |c| History::new(c, order.clients, order.commits.is_synchronous(c));
         Arena {
             order: order.clone(),
             port: Arc::new(AtomicU16::new(server.port())),
@@ -227,22 +222,11 @@ impl Arena {
         wrong.extend(strays.map_err(|e| format!("reading pg_class: {e}"))?);
         if wrong.is_empty() {
             make_durable(&mut session)?;
-            self.settle(&found, &judgement)?;
+            oracle::settle(&mut self.histories, &found, &judgement)?;
+            self.accounts.clone_from(&found.accounts);
             self.clear_log(&mut session, found.log.len())?;
         }
         Ok(wrong)
-    }
-
-    fn settle(&mut self, found: &Found, judgement: &Judgement) -> Result<(), String> {
-        let recent = |at: u64| {
-            judgement.cuts_ns.iter().any(|cut| at >= cut.saturating_sub(judgement.window_ns))
-        };
-        for history in &mut self.histories {
-            history.found(found.progress[&history.client], now_ns(), recent)?;
-            history.settle();
-        }
-        self.accounts = found.accounts.clone();
-        Ok(())
     }
 
     fn clear_log(&mut self, session: &mut Client, rows: usize) -> Result<(), String> {

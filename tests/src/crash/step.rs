@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::reply::escape;
 
 /// The columns of every table of a client.
@@ -14,7 +16,7 @@ pub const ACCOUNTS: i64 = 12;
 pub const OPENING_BALANCE: i64 = 1000;
 
 /// A row of a client's table, without its key.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Values {
     /// Added to by updates.
     pub val: i64,
@@ -34,7 +36,7 @@ pub type Tables = BTreeMap<String, Table>;
 pub type NewRow = (i32, i64, Option<String>);
 
 /// One statement.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Step {
     /// A multi-row INSERT.
     Insert(String, Vec<NewRow>),

@@ -24,7 +24,7 @@ fn histories(synchronous: bool) -> Vec<History> {
     ];
     let mut second = History::new(1, 2, synchronous);
     second.attempts = vec![attempt(1, 0, vec![2, 0], vec![Step::Move(0, 1, 5)], done(300))];
-    second.read = vec![2, 0];
+    second.saw(0, 2, 5);
     vec![first, second]
 }
 
@@ -149,7 +149,7 @@ fn what_was_read_of_a_synchronous_client_must_be_there() {
 fn nothing_is_promised_from_the_horizon_on() {
     let early = Judgement { horizon_ns: 250, ..judgement() };
     let mut histories = histories(true);
-    histories[1].read = vec![0, 0];
+    histories[1].read = vec![Vec::new(); 2];
     let verdict = judge(&histories, &opening(), &without_two_and_its_witness(), &early);
     assert_eq!(verdict, [""; 0]);
     // But what was sent only then cannot be there.
