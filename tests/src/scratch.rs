@@ -35,6 +35,15 @@ impl Scratch {
         std::fs::set_permissions(self.path(), all).expect("the directory is ours");
     }
 
+    /// Copies a file out of it to a place that stays.
+    pub fn keep_copy(&self, file: &Path) -> std::io::Result<PathBuf> {
+        let kept = Scratch::new();
+        let copy = kept.join("journal");
+        std::fs::copy(file, &copy)?;
+        kept.keep();
+        Ok(copy)
+    }
+
     /// Leaves the directory where it is, and tells where that is.
     pub fn keep(mut self) -> PathBuf {
         self.dir.take().expect("it is taken out once").keep()

@@ -15,6 +15,7 @@ fn nothing_acknowledged_is_lost_when_the_power_goes() {
     let order = Order {
         images: 45,
         doubles: 5,
+        beginnings: 9,
         images_a_life: 9,
         seed: seed.unwrap_or(20_261_120),
         failing_disks: 20,

@@ -3,6 +3,7 @@
 //! ```text
 //! --images N            images of one cut, over nine kinds in turn (270)
 //! --doubles N           images of a second cut during recovery (27)
+//! --beginnings N        images of a cut while the data directory is made (18)
 //! --seed N              what everything is drawn from (the time)
 //! --images-a-life N     images made of one life of the server (27)
 //! --failing-disks N     in so many of a hundred lives an fsync fails (10)
@@ -85,6 +86,7 @@ fn arguments(
         match name.as_str() {
             "--images" => order.images = number(&name, &value)?,
             "--doubles" => order.doubles = number(&name, &value)?,
+            "--beginnings" => order.beginnings = number(&name, &value)?,
             "--seed" => order.seed = number(&name, &value)?,
             "--images-a-life" => order.images_a_life = number::<u32>(&name, &value)?.max(1),
             "--failing-disks" => order.failing_disks = number(&name, &value)?,

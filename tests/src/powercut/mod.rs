@@ -26,6 +26,7 @@
 //! Without root or `/dev/fuse` nothing of this can run; [`unavailable`] says why.
 
 pub mod base;
+pub mod beginning;
 pub mod case;
 pub mod check;
 pub mod kind;

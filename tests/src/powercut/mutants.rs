@@ -48,6 +48,7 @@ pub fn hunt(mutant: Mutant, images: u32, seed: u64) -> Result<Caught, String> {
     let order = Order {
         images,
         doubles: images / 10,
+        beginnings: 0,
         seed,
         images_a_life: 9,
         failing_disks: 0,

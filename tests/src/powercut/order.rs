@@ -16,6 +16,8 @@ pub struct Order {
     pub images: u32,
     /// How many images of two.
     pub doubles: u32,
+    /// How many images of a cut while the data directory is made.
+    pub beginnings: u32,
     /// What everything is drawn from.
     pub seed: u64,
     /// How many images are made of one life.
@@ -41,6 +43,7 @@ impl Default for Order {
         Order {
             images: 270,
             doubles: 27,
+            beginnings: 18,
             seed: 1,
             images_a_life: 27,
             failing_disks: 10,
@@ -75,10 +78,11 @@ impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "just powercut --images {} --doubles {} --seed {} --images-a-life {} --failing-disks {} \
+            "just powercut --images {} --doubles {} --beginnings {} --seed {} --images-a-life {} --failing-disks {} \
              --clients {}",
             self.images,
             self.doubles,
+            self.beginnings,
             self.seed,
             self.images_a_life,
             self.failing_disks,
@@ -98,6 +102,8 @@ pub struct Summary {
     pub clean: BTreeMap<Kind, u32>,
     /// Images of two cuts that were judged right.
     pub doubles: u32,
+    /// Images of a cut while the data directory was made, on which the server started.
+    pub beginnings: u32,
     /// Lives.
     pub lives: u32,
     /// Lives in which an fsync failed.
@@ -120,10 +126,11 @@ impl fmt::Display for Summary {
         let kinds: Vec<String> = self.clean.iter().map(|(k, n)| format!("{k} {n}")).collect();
         writeln!(
             f,
-            "{} images clean: {}; {} of two cuts",
+            "{} images clean: {}; {} of two cuts; and {} of a data directory in the making",
             self.images(),
             kinds.join(", "),
-            self.doubles
+            self.doubles,
+            self.beginnings
         )?;
         write!(
             f,

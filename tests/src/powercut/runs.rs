@@ -10,6 +10,7 @@ use crate::crash::oracle::{self, Judgement};
 use crate::crash::order::Commits;
 use crate::draw::Draw;
 use crate::powercut::base::Base;
+use crate::powercut::beginning::cut_at_the_beginning;
 use crate::powercut::case::Case;
 use crate::powercut::check::check;
 use crate::powercut::kind::{Cut, Kind};
@@ -88,6 +89,9 @@ impl Run<'_> {
                 return;
             }
             let mut draw = Draw::part(self.order.seed, 1000 + u64::from(number));
+            if let Err(why) = self.beginning(number, &mut draw) {
+                return self.fail(why);
+            }
             let commits = self.commits(&mut draw);
             let old = grown.take().filter(|(of, base)| *of == commits && base.cuts < CUTS_MAX);
             let base = match old {
@@ -150,7 +154,7 @@ impl Run<'_> {
                 next = Some(grow(&life, base, drawn, &found)?);
             }
         }
-        for _ in 0..self.share_of_doubles(number) {
+        for _ in 0..self.share(self.order.doubles, number) {
             self.double(&life, base, draw)?;
             self.summary.lock().expect("no lane panics with it").doubles += 1;
         }
@@ -161,9 +165,19 @@ impl Run<'_> {
         Ok(next)
     }
 
-    fn share_of_doubles(&self, number: u32) -> u32 {
-        let upto = |life: u32| self.order.doubles * life / self.lives;
+    /// The share of a life in a number that is for all.
+    fn share(&self, all: u32, number: u32) -> u32 {
+        let upto = |life: u32| all * life / self.lives;
         upto(number + 1) - upto(number)
+    }
+
+    fn beginning(&self, number: u32, draw: &mut Draw) -> Result<(), String> {
+        let images = self.share(self.order.beginnings, number);
+        if images > 0 {
+            cut_at_the_beginning(self.order, images, draw)?;
+            self.summary.lock().expect("no lane panics with it").beginnings += images;
+        }
+        Ok(())
     }
 
     /// The image of that number: the nine kinds take turns. Where a failing disk made the server

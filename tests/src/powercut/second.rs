@@ -13,7 +13,7 @@ use crate::server::Server;
 use crate::setup::Setup;
 
 /// How long the tool may take to load an image and to start the server.
-const START_LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// Starts the server on an image, on a recorded disk, and lets the power go while it recovers or
 /// soon after. Gives back the recording, which lies in `area`.
