@@ -6,6 +6,7 @@
 //! | `page` | 8 KB of bytes that several processes may touch |
 //! | `lwlock` | locks for short times, and their total order ([`Rank`]) |
 //! | `latch` | waking another process |
+//! | `event` | waiting, without a lock, for what others bring about |
 //! | `slot`, `procarray`, [`proc`] | what each process holds, for all to see |
 //! | `counter` | statistics |
 //!
@@ -22,6 +23,7 @@
 mod counter;
 mod critical;
 mod error;
+mod event;
 mod kind;
 mod latch;
 mod layout;
@@ -37,6 +39,7 @@ mod wait_event;
 pub use counter::Counter;
 pub use critical::{CriticalSection, enter_critical, leave_critical};
 pub use error::Error;
+pub use event::Event;
 pub use kind::{ProcKind, SessionState};
 pub use latch::{Latch, Woken};
 pub use layout::{Layout, RegionId};

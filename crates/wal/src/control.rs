@@ -21,12 +21,13 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use shmem::{Counter, Layout, LwLock, ProcSlot, RegionId, Segment, SharedPage};
+use shmem::{Counter, Event, Layout, LwLock, ProcSlot, RegionId, Segment, SharedPage};
 use sys::fs::File;
 use types::{Lsn, SystemId, TimelineId};
 use zerocopy::FromZeros;
 
 use crate::position;
+use crate::protocol;
 
 /// How old row values and images get into the log; what a process may change at a reload.
 #[derive(Clone, Copy, Debug)]
@@ -87,10 +88,8 @@ pub struct XLogCtl {
     pub(crate) prepared: AtomicU64,
     pub(crate) system: AtomicU64,
     pub(crate) timeline: AtomicU32,
-    /// Someone waits for insertions to finish.
-    pub(crate) insert_waiters: AtomicU32,
-    /// Counts finished insertions while someone waits.
-    pub(crate) insert_event: AtomicU32,
+    /// An insertion has finished, or come so far that it waits for others.
+    pub(crate) insertion: Event,
     /// Slot of the walwriter plus one, so that it can be woken; 0: none.
     pub(crate) walwriter: AtomicU32,
     pub(crate) write_lock: LwLock,
@@ -246,7 +245,7 @@ impl Wal {
 
     /// The end of what has been reserved.
     pub fn insert_lsn(&self) -> Lsn {
-        self.reserved_end()
+        protocol::reserved_end(self)
     }
 
     /// Up to where the log has been handed to the operating system.

@@ -8,7 +8,9 @@
 //! ```
 //!
 //! - [`record`] and [`page`] draw the formats byte by byte; [`position`] does the arithmetic.
-//! - [`insert`] is how processes reserve and copy in parallel; [`mod@write`] how commits share a sync.
+//! - `protocol` is how processes reserve, copy in parallel, and share a sync: the order of the
+//!   steps, model-checked. [`insert`] and [`mod@write`] are what it does them with, `ground` what
+//!   it stands on.
 //! - [`segments`] makes, recycles and removes files; [`reader`] and [`end`] are for recovery.
 //! - [`control_file`] is `global/pg_control`.
 //!
@@ -18,12 +20,15 @@
 pub mod checkpoint;
 mod control;
 pub mod control_file;
+mod cursor;
 mod decode;
 pub mod end;
 mod error;
+mod ground;
 pub mod insert;
 pub mod page;
 pub mod position;
+mod protocol;
 pub mod reader;
 pub mod record;
 pub mod segments;
