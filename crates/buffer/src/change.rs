@@ -6,9 +6,7 @@
 //! 3. Change the pages, mark them dirty, insert the record, set the pages' LSN.
 //! 4. Leave the critical section; the caller unlocks.
 //!
-//! The pages are dirty before the record is in: a checkpoint that takes its redo position behind
-//! the record then sees them dirty. The log holds the record before any page with its LSN can be
-//! written, because writing flushes the log up to there.
+//! Why the third step has this order is told in `protocol`, which does it.
 
 use smallvec::SmallVec;
 use sys::mutant::{self, Mutant};
@@ -19,6 +17,7 @@ use crate::error::Error;
 use crate::frame::PageWrite;
 use crate::page::{PageAccess, PageBytes};
 use crate::pool::BufferPool;
+use crate::protocol::{self, Changing};
 
 /// What is done, apart from the pages.
 pub struct Change<'a> {
@@ -52,6 +51,16 @@ impl Pages<'_, '_, '_> {
     }
 }
 
+impl Changing for Touched<'_, '_> {
+    fn mark_dirty(&self) {
+        self.page.pin().mark_dirty();
+    }
+
+    fn set_lsn(&mut self, lsn: Lsn) {
+        self.page.page_mut().set_lsn(lsn);
+    }
+}
+
 impl BufferPool {
     /// Changes pages by the recipe. `apply` can't fail; it sees the pages in the order given.
     /// Returns the new LSN of the pages. An error: nothing has changed.
@@ -76,11 +85,10 @@ impl BufferPool {
         record(change, &blocks(touched)).check_size()?;
         self.wal.ensure_room()?;
         let _critical = shmem::enter_critical();
-        apply(&mut Pages(touched));
-        touched.iter().for_each(|touched| touched.page.pin().mark_dirty());
-        let lsn = self.wal.insert_and(&record(change, &blocks(touched)), before_flush);
-        touched.iter_mut().for_each(|touched| touched.page.page_mut().set_lsn(lsn));
-        Ok(lsn)
+        let log = |touched: &[Touched<'_, '_>]| {
+            self.wal.insert_and(&record(change, &blocks(touched)), before_flush)
+        };
+        Ok(protocol::change(touched, |touched| apply(&mut Pages(touched)), log))
     }
 
     /// Changes a page of the free space map: a hint, which never reaches the log.

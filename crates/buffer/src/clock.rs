@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use zerocopy::FromZeros;
 
-use crate::descriptor::{BufferDescriptor, IO, PINS, USAGE, USAGE_ONE};
+use crate::descriptor::BufferDescriptor;
 use crate::error::Error;
 
 /// How often to wait for pins to go before giving up, and for how long each time.
@@ -52,13 +52,8 @@ impl ClockSweep {
     ) -> Result<usize, Error> {
         loop {
             let id = self.hand.fetch_add(1, Ordering::Relaxed) as usize % descriptors.len();
-            let state = descriptors[id].load();
-            if state & (PINS | IO) == 0 {
-                if state & USAGE == 0 {
-                    return Ok(id);
-                }
-                // Whoever changes the state at the same time has used it: leave it.
-                descriptors[id].swap(state, state - USAGE_ONE);
+            if descriptors[id].state.pass() {
+                return Ok(id);
             }
             patience.step()?;
         }

@@ -1,52 +1,27 @@
 //! The buffer's descriptor: which page it holds, who uses it, what state it is in.
 //!
-//! One atomic word holds everything that must change together:
-//!
-//! ```text
-//! 31     25 24 23 22 21 20 19  18..16    15..0
-//! (unused)  |  |  |  |  |  |   usage     pins
-//!           |  |  |  |  |  tag valid   stands in the hash table
-//!           |  |  |  |  valid          holds the page
-//!           |  |  |  dirty             differs from disk
-//!           |  |  just dirtied         changed since the last copy for writing was taken
-//!           |  I/O in progress         one process reads or writes it
-//!           checkpoint                 was dirty when the running checkpoint began
-//! ```
-//!
-//! Who may change what: `pins` and `usage` by compare-and-swap; "tag valid" under the partition
-//! lock of the tag; "I/O in progress" by whoever swapped it in; the tag itself only by the one who
-//! holds the only pin while "tag valid" is clear. A pin is shown in the process's slot before it
-//! is taken and until after it is given up.
+//! What the state word holds, and who may change what of it, stands in `state`. A pin is shown in
+//! the process's slot before it is taken and until after it is given up.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use shmem::LwLock;
+use shmem::{Event, LwLock};
 use types::{BufferTag, Fork, RelFileNumber};
 use zerocopy::FromZeros;
 
-pub(crate) const PINS: u32 = 0xFFFF;
-pub(crate) const USAGE_ONE: u32 = 1 << 16;
-pub(crate) const USAGE: u32 = 7 << 16;
-pub(crate) const USAGE_MAX: u32 = 5 << 16;
-pub(crate) const TAG_VALID: u32 = 1 << 19;
-pub(crate) const VALID: u32 = 1 << 20;
-pub(crate) const DIRTY: u32 = 1 << 21;
-pub(crate) const JUST_DIRTIED: u32 = 1 << 22;
-pub(crate) const IO: u32 = 1 << 23;
-pub(crate) const CHECKPOINT: u32 = 1 << 24;
+use crate::state::{DIRTY, IO, PINS, State, TAG_VALID, USAGE, USAGE_ONE, VALID};
 
 /// A buffer's descriptor in shared memory.
 #[derive(FromZeros)]
 #[repr(C, align(128))]
 pub struct BufferDescriptor {
-    pub(crate) state: AtomicU32,
+    pub(crate) state: State,
     /// The next buffer of the hash chain plus one; 0: none. Protected by the partition's lock.
     pub(crate) next: AtomicU32,
     rel: AtomicU64,
     fork_and_block: AtomicU64,
-    /// Counts ends of I/O; who waits for one sleeps on it.
-    pub(crate) io_ends: AtomicU32,
-    pub(crate) io_waiters: AtomicU32,
+    /// The buffer's I/O has ended.
+    pub(crate) io_end: Event,
     /// Guards the page's bytes.
     pub(crate) content: LwLock,
 }
@@ -71,24 +46,6 @@ pub struct BufferInfo {
 }
 
 impl BufferDescriptor {
-    pub(crate) fn load(&self) -> u32 {
-        self.state.load(Ordering::SeqCst)
-    }
-
-    pub(crate) fn swap(&self, from: u32, to: u32) -> bool {
-        self.state.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
-    }
-
-    /// Adds flags; returns the state before.
-    pub(crate) fn add(&self, flags: u32) -> u32 {
-        self.state.fetch_or(flags, Ordering::SeqCst)
-    }
-
-    /// Takes flags away; returns the state before.
-    pub(crate) fn clear(&self, flags: u32) -> u32 {
-        self.state.fetch_and(!flags, Ordering::SeqCst)
-    }
-
     /// The tag as it stands there; stable while one holds a pin and "tag valid" is set.
     pub(crate) fn tag(&self) -> BufferTag {
         let place = self.fork_and_block.load(Ordering::Relaxed);
@@ -107,7 +64,7 @@ impl BufferDescriptor {
     }
 
     pub(crate) fn info(&self, id: usize) -> BufferInfo {
-        let state = self.load();
+        let state = self.state.get();
         BufferInfo {
             id,
             tag: (state & TAG_VALID != 0).then(|| self.tag()),

@@ -149,7 +149,7 @@ impl RelationFiles {
         Ok(file.read_at(&mut into.0, offset(tag.block))? == PAGE_SIZE)
     }
 
-    /// Writes a page. For `BufferPool::write_buffer` alone: it has flushed the log before.
+    /// Writes a page. For `BufferPool::store` alone: it has flushed the log before.
     pub(crate) fn write(&self, tag: BufferTag, page: &PageBytes) -> io::Result<()> {
         self.file(SegmentId::of(tag), false)?.write_all_at(&page.0, offset(tag.block))
     }

@@ -6,13 +6,8 @@
 //! position: then its first change since has left an image in the log. Otherwise the hint waits,
 //! or an image is logged together with it.
 //!
-//! The order, all under the shared content lock: look at the redo position, mark dirty, look
-//! again, store the hint. A checkpoint that moves the redo position after the second look finds
-//! the page dirty and writes it; no copy for writing is taken in between, since that takes the
-//! exclusive lock. If the second look fails, the page stays dirty though its bytes have not
-//! changed: harmless.
+//! In which order that is looked at and done is told in `protocol`.
 
-use sys::mutant::{self, Mutant};
 use types::Xid;
 use wal::checkpoint::kind;
 use wal::{BlockFlags, Rmgr};
@@ -22,17 +17,14 @@ use crate::error::Error;
 use crate::frame::{PageRead, PageWrite};
 use crate::page::{PageAccess, PageBytes};
 use crate::pool::BufferPool;
+use crate::protocol;
 
 impl BufferPool {
     /// Whether hints may be stored now, as atomic stores to hint words of this page, before the
     /// lock is let go. The page is marked dirty.
     pub fn allow_hints(&self, page: &PageRead<'_>) -> bool {
-        let covered = || page.lsn() > self.wal.redo_lsn() || mutant::on(Mutant::HintWithoutImage);
-        if !covered() {
-            return false;
-        }
-        page.pin().mark_dirty();
-        covered()
+        let state = &self.descriptors[page.pin().id()].state;
+        protocol::allow_hints(state, || page.lsn() > self.wal.redo_lsn())
     }
 
     /// Sets hints on a page whose image is not in the log: logs the image with them.

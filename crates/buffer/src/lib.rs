@@ -6,6 +6,8 @@
 //! - [`change`] is the one recipe that changes pages; [`hint`] the law on hints; [`redo`] repeats.
 //! - [`write`](mod@write) is the one function that writes pages; `sync_queue` holds what must be
 //!   synced.
+//! - `state` is the buffer's state word; `protocol` is the order in which buffers are written,
+//!   evicted and changed, model-checked; `ground` is what it stands on.
 //! - [`files`] are the relation files.
 //!
 //! Which lock guards what: a page's bytes its content lock; the hash table's chains the partition
@@ -18,12 +20,15 @@ mod descriptor;
 mod error;
 pub mod files;
 pub mod frame;
+mod ground;
 pub mod hint;
 mod mapping;
 mod mend;
 pub mod page;
 pub mod pool;
+mod protocol;
 pub mod redo;
+mod state;
 mod stats;
 mod sync_queue;
 pub mod write;

@@ -26,15 +26,14 @@ use zerocopy::FromZeros;
 
 use crate::checksum;
 use crate::clock::{ClockSweep, Ring};
-use crate::descriptor::{
-    BufferDescriptor, BufferInfo, DIRTY, IO, JUST_DIRTIED, PINS, TAG_VALID, USAGE, USAGE_MAX,
-    USAGE_ONE, VALID,
-};
+use crate::descriptor::{BufferDescriptor, BufferInfo};
 use crate::error::Error;
 use crate::files::RelationFiles;
 use crate::frame::{self, PageRead, PageWrite};
 use crate::mapping::{Mapping, MappingRegions};
 use crate::page::PageBytes;
+use crate::protocol::{self, Buffer};
+use crate::state::{IO, PINS, TAG_VALID, USAGE, USAGE_ONE};
 use crate::stats::BufferStats;
 use crate::sync_queue::{SyncQueue, SyncQueueRegions};
 
@@ -171,7 +170,7 @@ impl BufferPool {
     /// large table doesn't drive everything else out.
     pub fn read_with(&self, tag: BufferTag, ring: Option<&Ring>) -> Result<Pin<'_>, Error> {
         let pin = self.pin(tag, ring)?;
-        self.make_valid(&pin, Fill::Read)?;
+        protocol::make_valid(&pin, || self.fill_frame(&pin, Fill::Read))?;
         Ok(pin)
     }
 
@@ -180,7 +179,7 @@ impl BufferPool {
     pub fn read_zeroed(&self, tag: BufferTag) -> Result<Pin<'_>, Error> {
         self.extend_to(tag)?;
         let pin = self.pin(tag, None)?;
-        self.make_valid(&pin, Fill::Zero)?;
+        protocol::make_valid(&pin, || self.fill_frame(&pin, Fill::Zero))?;
         Ok(pin)
     }
 
@@ -246,7 +245,7 @@ impl BufferPool {
             drop(victim);
             return self.pin(tag, ring);
         }
-        descriptor.add(TAG_VALID | USAGE_ONE);
+        descriptor.state.take_page();
         self.mapping.insert(chain, victim.id);
         drop(lock);
         self.stats.reads.add(1);
@@ -273,19 +272,12 @@ impl BufferPool {
         let free = |pin: &std::sync::atomic::AtomicU64| pin.load(Ordering::Relaxed) == 0;
         let entry = slot.pins.iter().position(free).ok_or(Error::TooManyPins)?;
         slot.pins[entry].store(PIN_INTENT | (id as u64 + 1), Ordering::SeqCst);
-        let descriptor = &self.descriptors[id];
-        loop {
-            let state = descriptor.load();
-            if !wanted(state) || state & PINS == PINS {
-                slot.pins[entry].store(0, Ordering::SeqCst);
-                return Ok(None);
-            }
-            let usage = if use_it && state & USAGE < USAGE_MAX { USAGE_ONE } else { 0 };
-            if descriptor.swap(state, state + 1 + usage) {
-                slot.pins[entry].store(id as u64 + 1, Ordering::SeqCst);
-                return Ok(Some(Pin { pool: self, id, entry }));
-            }
+        if !self.descriptors[id].state.pin(use_it, wanted) {
+            slot.pins[entry].store(0, Ordering::SeqCst);
+            return Ok(None);
         }
+        slot.pins[entry].store(id as u64 + 1, Ordering::SeqCst);
+        Ok(Some(Pin { pool: self, id, entry }))
     }
 
     /// A pinned buffer without a page, taken from the clock or the ring.
@@ -304,53 +296,13 @@ impl BufferPool {
                 ring.into_iter().for_each(Ring::give_up);
                 continue;
             };
-            if self.evict(&pin)? {
+            if protocol::evict(&pin)? {
                 self.stats.allocated.add(1);
                 ring.into_iter().for_each(|ring| ring.took(id));
                 return Ok(pin);
             }
             ring.into_iter().for_each(Ring::give_up);
         }
-    }
-
-    /// Makes a pinned buffer give up its page. `false`: someone else wants it.
-    fn evict(&self, pin: &Pin<'_>) -> Result<bool, Error> {
-        let descriptor = &self.descriptors[pin.id];
-        let state = descriptor.load();
-        if state & DIRTY != 0 && !self.write_victim(pin)? {
-            return Ok(false);
-        }
-        if state & TAG_VALID == 0 {
-            let state = descriptor.load();
-            return Ok(state & (PINS | TAG_VALID | IO) == 1 && descriptor.swap(state, 1));
-        }
-        let chain = self.mapping.chain(descriptor.tag());
-        let _lock = self.mapping.lock(chain).exclusive(Rank::BufferMapping);
-        let state = descriptor.load();
-        if state & (PINS | DIRTY | IO) != 1 || state & TAG_VALID == 0 || !descriptor.swap(state, 1)
-        {
-            return Ok(false);
-        }
-        self.mapping.remove(chain, pin.id);
-        Ok(true)
-    }
-
-    /// Brings the page into a pinned buffer, or waits for whoever is doing so.
-    fn make_valid(&self, pin: &Pin<'_>, fill: Fill) -> Result<(), Error> {
-        let descriptor = &self.descriptors[pin.id];
-        while descriptor.load() & VALID == 0 {
-            if !self.begin_io(pin.id) {
-                continue;
-            }
-            if descriptor.load() & VALID != 0 {
-                self.end_io(pin.id, 0);
-                break;
-            }
-            let filled = self.fill_frame(pin, fill);
-            self.end_io(pin.id, if filled.is_ok() { VALID } else { 0 });
-            filled?;
-        }
-        Ok(())
     }
 
     fn fill_frame(&self, pin: &Pin<'_>, fill: Fill) -> Result<(), Error> {
@@ -377,36 +329,6 @@ impl BufferPool {
         Ok(())
     }
 
-    /// Becomes the one who does I/O on a pinned buffer; or waits for the end of another's and
-    /// returns `false`.
-    pub(crate) fn begin_io(&self, id: usize) -> bool {
-        let descriptor = &self.descriptors[id];
-        shmem::proc::me().io_buffer.store(id as u32 + 1, Ordering::SeqCst);
-        if descriptor.add(IO) & IO == 0 {
-            return true;
-        }
-        shmem::proc::me().io_buffer.store(0, Ordering::SeqCst);
-        let _wait = shmem::proc::me().waiting(WaitEvent::BufferIo);
-        descriptor.io_waiters.fetch_add(1, Ordering::SeqCst);
-        let ends = descriptor.io_ends.load(Ordering::SeqCst);
-        if descriptor.load() & IO != 0 {
-            sys::futex::wait(&descriptor.io_ends, ends, None);
-        }
-        descriptor.io_waiters.fetch_sub(1, Ordering::SeqCst);
-        false
-    }
-
-    pub(crate) fn end_io(&self, id: usize, add: u32) {
-        let descriptor = &self.descriptors[id];
-        descriptor.add(add);
-        descriptor.clear(IO);
-        shmem::proc::me().io_buffer.store(0, Ordering::SeqCst);
-        descriptor.io_ends.fetch_add(1, Ordering::SeqCst);
-        if descriptor.io_waiters.load(Ordering::SeqCst) != 0 {
-            sys::futex::wake_all(&descriptor.io_ends);
-        }
-    }
-
     /// Forgets all pages of a relation that is gone, dirty or not. Nobody uses it any more.
     pub fn drop_buffers(&self, rel: RelFileNumber) -> Result<(), Error> {
         self.forget(|tag| tag.rel == rel)?;
@@ -424,18 +346,12 @@ impl BufferPool {
     fn forget(&self, which: impl Fn(BufferTag) -> bool) -> Result<(), Error> {
         for (id, descriptor) in self.descriptors.iter().enumerate() {
             let held = |state: u32| state & TAG_VALID != 0;
-            while held(descriptor.load()) && which(descriptor.tag()) {
+            while held(descriptor.state.get()) && which(descriptor.tag()) {
                 let Some(pin) = self.pin_id(id, false, held)? else { break };
                 if !which(pin.tag()) {
                     break;
                 }
-                // A checkpointer or bgwriter may be writing it; it finds the page gone after.
-                if !self.begin_io(id) {
-                    continue;
-                }
-                descriptor.clear(DIRTY | JUST_DIRTIED);
-                self.end_io(id, 0);
-                if !self.evict(&pin)? {
+                if !protocol::discard(&pin)? {
                     drop(pin);
                     std::thread::yield_now();
                 }
@@ -480,7 +396,7 @@ impl<'a> Pin<'a> {
 
     /// Notes that the page differs from disk. Under its content lock.
     pub(crate) fn mark_dirty(&self) {
-        self.pool.descriptors[self.id].add(DIRTY | JUST_DIRTIED);
+        self.state().mark_dirty();
     }
 }
 
@@ -488,7 +404,7 @@ impl Drop for Pin<'_> {
     fn drop(&mut self) {
         let entry = &shmem::proc::me().pins[self.entry];
         entry.store(PIN_INTENT | (self.id as u64 + 1), Ordering::SeqCst);
-        self.pool.descriptors[self.id].state.fetch_sub(1, Ordering::SeqCst);
+        self.state().unpin();
         entry.store(0, Ordering::SeqCst);
     }
 }

@@ -1,23 +1,20 @@
 //! The one function that writes relation pages to disk, and who calls it.
 //!
-//! A write goes: own the buffer's I/O, copy the page under its *exclusive* lock, let go of the
-//! lock, flush the log up to the copy's LSN, put the checksum in, write, ask for the file's sync,
-//! and only then call the buffer clean, unless it was changed meanwhile ("just dirtied").
-//!
-//! Why exclusive for a mere copy: setters of hints hold the lock shared, and between their look at
-//! the redo position and their store no copy may be taken (see `hint.rs`). The lock is held for
-//! the copy only, not for the flush or the write, so nobody waits for the disk.
+//! The steps of a write, and why they have that order, stand in `protocol`; this is what the
+//! protocol does them with. Callers are the checkpointer, the bgwriter, and whoever needs the buffer
+//! of a dirty page.
 
 use shmem::{ProcKind, WaitEvent};
 use sys::mutant::{self, Mutant};
 use types::{BufferTag, Fork};
 
 use crate::checksum;
-use crate::descriptor::{CHECKPOINT, DIRTY, IO, JUST_DIRTIED, PINS, TAG_VALID, USAGE};
 use crate::error::Error;
 use crate::files::SegmentId;
 use crate::page::{PageAccess, PageBytes};
-use crate::pool::{BufferPool, Pin};
+use crate::pool::BufferPool;
+use crate::protocol;
+use crate::state::{DIRTY, IO, PINS, USAGE};
 
 /// A buffer that was dirty when a checkpoint began.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -45,9 +42,7 @@ impl BufferPool {
     pub fn begin_checkpoint(&self) -> Vec<DirtyPage> {
         let mut pages = Vec::new();
         for (id, descriptor) in self.descriptors.iter().enumerate() {
-            let state = descriptor.load();
-            if state & DIRTY != 0 && state & TAG_VALID != 0 {
-                descriptor.add(CHECKPOINT);
+            if descriptor.state.mark_for_checkpoint() {
                 pages.push(DirtyPage { tag: descriptor.tag(), id });
             }
         }
@@ -58,13 +53,7 @@ impl BufferPool {
     /// Writes a page of the checkpoint's list, unless somebody has written it since. Returns
     /// whether it was written here.
     pub fn write_for_checkpoint(&self, page: DirtyPage) -> Result<bool, Error> {
-        let due = |state: u32| state & CHECKPOINT != 0 && state & TAG_VALID != 0;
-        while let Some(pin) = self.pin_id(page.id, false, due)? {
-            if let Some(written) = self.write_buffer(&pin, true)? {
-                return Ok(written);
-            }
-        }
-        Ok(false)
+        protocol::write_due(|due| self.pin_id(page.id, false, due))
     }
 
     /// Makes everything durable that was written before, except what is written meanwhile. A
@@ -95,7 +84,7 @@ impl BufferPool {
     /// The bgwriter's look at a buffer: writes it if it is dirty, idle, and its log is flushed.
     pub fn clean(&self, id: usize) -> Result<Cleaned, Error> {
         let idle = |state: u32| state & (PINS | USAGE | IO) == 0;
-        let state = self.descriptors[id].load();
+        let state = self.descriptors[id].state.get();
         if !idle(state) {
             return Ok(Cleaned::InUse);
         }
@@ -110,58 +99,16 @@ impl BufferPool {
             self.wal.request_flush(lsn);
             return Ok(Cleaned::InUse);
         }
-        match self.write_buffer(&pin, false)? {
+        match protocol::write(&pin, false)? {
             Some(true) => Ok(Cleaned::Written),
             Some(false) => Ok(Cleaned::Reusable),
             None => Ok(Cleaned::InUse),
         }
     }
 
-    /// Writes a victim on behalf of whoever needs its buffer. `false`: it is in use.
-    pub(crate) fn write_victim(&self, pin: &Pin<'_>) -> Result<bool, Error> {
-        Ok(self.write_buffer(pin, false)?.is_some())
-    }
-
-    /// Writes the page if it is dirty: `Some(true)`. `Some(false)`: it was clean. `None`: someone
-    /// else is at it; with `patient`, only because another's I/O has just ended.
-    fn write_buffer(&self, pin: &Pin<'_>, patient: bool) -> Result<Option<bool>, Error> {
-        if !self.begin_io(pin.id()) {
-            return Ok(None);
-        }
-        let result = self.write_owned(pin, patient);
-        self.end_io(pin.id(), 0);
-        result
-    }
-
-    fn write_owned(&self, pin: &Pin<'_>, patient: bool) -> Result<Option<bool>, Error> {
-        let descriptor = &self.descriptors[pin.id()];
-        let mut page = PageBytes::default();
-        {
-            let Some(lock) = (if patient { Some(pin.exclusive()) } else { pin.try_exclusive() })
-            else {
-                return Ok(None);
-            };
-            if descriptor.clear(JUST_DIRTIED) & DIRTY == 0 {
-                descriptor.clear(CHECKPOINT);
-                return Ok(Some(false));
-            }
-            page.clone_from(lock.page());
-        }
-        let tag = pin.tag();
-        self.flush_log_for(tag, &page)?;
-        checksum::set_checksum(tag, &mut page);
-        {
-            let _wait = shmem::proc::me().waiting(WaitEvent::DataFileWrite);
-            self.files.write(tag, &page)?;
-        }
-        self.request_sync(SegmentId::of(tag))?;
-        self.call_clean(pin.id());
-        self.count_write();
-        Ok(Some(true))
-    }
-
-    fn flush_log_for(&self, tag: BufferTag, page: &PageBytes) -> Result<(), Error> {
-        if tag.fork == Fork::Fsm || mutant::on(Mutant::PageBeforeItsWal) {
+    /// Makes the log durable up to the page's LSN.
+    pub(crate) fn flush_log_for(&self, tag: BufferTag, page: &PageBytes) -> Result<(), Error> {
+        if tag.fork == Fork::Fsm {
             return Ok(());
         }
         let lsn = page.lsn();
@@ -174,7 +121,17 @@ impl BufferPool {
         Ok(())
     }
 
-    fn request_sync(&self, segment: SegmentId) -> Result<(), Error> {
+    /// Writes a copy of a page to its file.
+    pub(crate) fn store(&self, tag: BufferTag, page: &mut PageBytes) -> Result<(), Error> {
+        checksum::set_checksum(tag, page);
+        let _wait = shmem::proc::me().waiting(WaitEvent::DataFileWrite);
+        self.files.write(tag, page)?;
+        self.count_write();
+        Ok(())
+    }
+
+    /// Sees to it that the next checkpoint syncs the file, or syncs it.
+    pub(crate) fn request_sync(&self, segment: SegmentId) -> Result<(), Error> {
         if self.sync_queue.request(segment) {
             return Ok(());
         }
@@ -183,18 +140,6 @@ impl BufferPool {
             wal::panic_exit("could not sync a relation file", &error);
         }
         Ok(())
-    }
-
-    fn call_clean(&self, id: usize) {
-        let descriptor = &self.descriptors[id];
-        loop {
-            let state = descriptor.load();
-            // What was changed since the copy is still due, for the checkpoint too.
-            let done = if state & JUST_DIRTIED == 0 { DIRTY | CHECKPOINT } else { 0 };
-            if descriptor.swap(state, state & !done) {
-                return;
-            }
-        }
     }
 
     fn count_write(&self) {
@@ -220,7 +165,7 @@ mod tests {
     use wal::{Wal, WalOptions, WalRegions, WalStart, position};
 
     use super::*;
-    use crate::{BlockFlags, BufferRegions, Change, Touched};
+    use crate::{BlockFlags, BufferRegions, Change, Pin, Touched};
 
     const REL: RelFileNumber = RelFileNumber(9);
 
@@ -268,13 +213,13 @@ mod tests {
         let (_segment, pool) = pool(dir.path());
         let pin = pool.extend(REL, Fork::Main).expect("page");
         change(&pool, &pin);
-        assert!(pool.begin_io(pin.id()));
-        pool.descriptors[pin.id()].clear(JUST_DIRTIED);
+        let state = &pool.descriptors[pin.id()].state;
+        assert!(protocol::begin_io(&pin) && state.begin_copy());
         change(&pool, &pin);
         pool.wal().move_redo();
         let due = pool.begin_checkpoint();
-        pool.call_clean(pin.id());
-        pool.end_io(pin.id(), 0);
+        state.end_copy();
+        protocol::end_io(&pin, 0);
         assert_eq!(due.len(), 1);
         assert!(pool.write_for_checkpoint(due[0]).expect("write"), "written by the checkpoint");
         assert!(!pool.infos().any(|info| info.dirty));
