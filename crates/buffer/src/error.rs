@@ -2,7 +2,7 @@
 
 use std::io;
 
-use types::{BufferTag, Diagnostic, Severity, SqlState};
+use types::{BufferTag, Diagnostic, Lsn, Severity, SqlState};
 
 /// An error of the buffer manager.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,23 @@ pub enum Error {
     /// The page's checksum is wrong: torn, flipped or misplaced.
     #[error("invalid page in {0}: checksum does not match")]
     BadPage(BufferTag),
+    /// The page says that it was changed by a part of the log that does not exist: log that had
+    /// been durable is lost, or the page is of another database.
+    #[error("invalid page in {tag}: changed up to {lsn}, but the log ends at {end}")]
+    PageAhead {
+        /// The page.
+        tag: BufferTag,
+        /// Its LSN.
+        lsn: Lsn,
+        /// The end of the log.
+        end: Lsn,
+    },
+    /// A page that has been in use ever since the database was made holds nothing but zeros.
+    #[error("invalid page in {0}: it is all zeros")]
+    ZeroPage(BufferTag),
+    /// A relation has no file.
+    #[error("could not open file base/{0}: it is missing")]
+    MissingFile(types::RelFileNumber),
     /// The page lies behind the end of its file.
     #[error("could not read {0}: the file ends before it")]
     PastEnd(BufferTag),
@@ -46,7 +63,11 @@ impl Diagnostic for Error {
                 io::ErrorKind::NotFound => SqlState::UNDEFINED_FILE,
                 _ => SqlState::IO_ERROR,
             },
-            Error::BadPage(_) | Error::PastEnd(_) => SqlState::DATA_CORRUPTED,
+            Error::BadPage(_)
+            | Error::PageAhead { .. }
+            | Error::ZeroPage(_)
+            | Error::PastEnd(_) => SqlState::DATA_CORRUPTED,
+            Error::MissingFile(_) => SqlState::UNDEFINED_FILE,
             Error::NoBuffers => SqlState::INSUFFICIENT_RESOURCES,
             Error::TooManyPins | Error::TooLarge(_) => SqlState::PROGRAM_LIMIT_EXCEEDED,
         }

@@ -31,7 +31,7 @@ use crate::error::Error;
 use crate::files::RelationFiles;
 use crate::frame::{self, PageRead, PageWrite};
 use crate::mapping::{Mapping, MappingRegions};
-use crate::page::PageBytes;
+use crate::page::{PageAccess, PageBytes};
 use crate::protocol::{self, Buffer};
 use crate::state::{IO, PINS, TAG_VALID, USAGE, USAGE_ONE};
 use crate::stats::BufferStats;
@@ -323,6 +323,12 @@ impl BufferPool {
                     return Err(Error::BadPage(tag));
                 }
                 page = PageBytes::default();
+            }
+            // WAL before data: nothing on disk is further than the log. While recovery replays, it
+            // looks at such pages itself, once it knows where the log ends.
+            let (lsn, end) = (page.lsn(), self.wal.insert_lsn());
+            if lsn > end && !hints_only && !self.wal.is_replaying() {
+                return Err(Error::PageAhead { tag, lsn, end });
             }
         }
         frame::fill(&self.frames[pin.id], &page);

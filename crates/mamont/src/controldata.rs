@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use wal::ControlFile;
+use wal::{ControlFile, OtherSlot};
 
 use crate::clock;
 use crate::error::Error;
@@ -20,8 +20,13 @@ pub struct Arguments {
 
 /// Prints the control file.
 pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Error> {
-    let control = ControlFile::read(&arguments.directory)?;
-    for (label, value) in lines(&control) {
+    let (control, other) = ControlFile::read_both(&arguments.directory)?;
+    let other = match other {
+        OtherSlot::Good => "good".to_owned(),
+        OtherSlot::Unused => "not written yet".to_owned(),
+        OtherSlot::Damaged(why) => format!("damaged: {why}"),
+    };
+    for (label, value) in lines(&control).into_iter().chain([("The other copy", other)]) {
         writeln!(out, "{:<38}{value}", format!("{label}:"))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -47,6 +47,9 @@ struct Tally {
     good: u64,
     new: u64,
     bad: u64,
+    /// Of the new pages, those before the last good one; and those since it.
+    new_before: u64,
+    new_since: u64,
 }
 
 /// Checks a file and tells what is in it; the number of bad pages.
@@ -71,9 +74,13 @@ fn verify_file(path: &Path, out: &mut impl Write) -> Result<u64, Error> {
             break;
         }
     }
-    let Tally { good, new, bad } = tally;
+    let Tally { good, new, bad, new_before, .. } = tally;
     let shown = path.display();
     writeln!(out, "{shown}: {} pages, {good} good, {new} new, {bad} bad", good + new + bad)?;
+    if new_before > 0 {
+        let what = "of the new pages lie before pages in use: a crash left them, or they are lost";
+        writeln!(out, "{shown}: {new_before} {what}")?;
+    }
     Ok(bad)
 }
 
@@ -107,8 +114,12 @@ fn check_page(
         complain(format!("its checksum is {found:08x}, it should be {expected:08x}"))?;
     } else if checksum::is_zero(&page) {
         tally.new += 1;
+        tally.new_since += 1;
+    } else if !page.is_sane() {
+        complain("its checksum is right, but its header makes no sense".to_owned())?;
     } else {
         tally.good += 1;
+        tally.new_before += std::mem::take(&mut tally.new_since);
     }
     Ok(())
 }
@@ -142,6 +153,16 @@ mod tests {
     fn good_new_and_bad_pages_are_told_apart() {
         let (text, bad) = verified("77", |_| ());
         assert!(text.ends_with(": 4 pages, 3 good, 1 new, 0 bad\n") && bad == 0, "{text}");
+        let (text, bad) = verified("77", |bytes| bytes[..2 * PAGE_SIZE].fill(0));
+        assert!(text.contains(": 4 pages, 1 good, 3 new, 0 bad\n") && bad == 0, "{text}");
+        assert!(text.contains(": 2 of the new pages lie before pages in use"), "{text}");
+        let (text, bad) = verified("77", |bytes| {
+            let mut page = PageBytes(bytes[..PAGE_SIZE].try_into().expect("a page"));
+            page.put_u16(16, 9000);
+            checksum::set_checksum(BufferTag::main(RelFileNumber(77), 0), &mut page);
+            bytes[..PAGE_SIZE].copy_from_slice(&page.0);
+        });
+        assert!(text.contains(": block 0: its checksum is right, but") && bad == 1, "{text}");
         let (text, bad) = verified("77", |bytes| bytes[PAGE_SIZE + 5000] ^= 1);
         assert!(text.contains(": block 1: its checksum is ") && bad == 1, "{text}");
         let (text, bad) = verified("77", |bytes| bytes.truncate(2 * PAGE_SIZE + 100));

@@ -5,6 +5,8 @@
 //!    is nothing to write, and it only says in the control file that the server runs.
 //! 3. Relation files that no table owns are removed: their creators did not commit, or the removal
 //!    was interrupted. Not before the checkpoint: until then, the next redo could miss them.
+//!    First a look at the system tables: a page of them that is lost would make the files of its
+//!    tables look like nobody's.
 //!
 //! | signal | what it means here |
 //! |---|---|
@@ -16,8 +18,10 @@
 
 use std::time::{Duration, Instant};
 
+use buffer::{BufferPool, PageAccess};
+use catalog::system::{PG_ATTRIBUTE, PG_CLASS, PG_NAMESPACE, PG_TYPE};
 use recovery::{Recovered, Recovery};
-use types::{Diagnostic, Lsn};
+use types::{BufferTag, Diagnostic, Fork, Lsn};
 
 use crate::checkpoint::{self, Hurry};
 use crate::error::Error;
@@ -50,7 +54,7 @@ fn start(server: &Server) -> Result<(), Error> {
         checkpoint::skip_after_clean_shutdown(server, recovered.end)?;
     }
     sys::process::set_title("mamont: startup removing orphaned files");
-    remove_orphans(server)
+    remove_orphans(server, &recovered)
 }
 
 fn checkpoint_after(server: &Server) -> Result<(), Error> {
@@ -84,8 +88,33 @@ fn recover(server: &Server) -> Result<Recovered, Error> {
     Ok(recovered)
 }
 
-fn remove_orphans(server: &Server) -> Result<(), Error> {
-    let owned = server.catalog().all_relfiles()?;
+fn remove_orphans(server: &Server, recovered: &Recovered) -> Result<(), Error> {
+    let mut owned = server.catalog().all_relfiles()?;
+    if let Some(tag) = zero_page(server.pool())? {
+        // Perhaps the server died when it had made the page and not used it yet; perhaps the page
+        // is lost. Only what the log has told of since the last checkpoint is surely nobody's.
+        tracing::warn!("{tag} is all zeros: files of tables made before the last checkpoint stay");
+        let files = server.pool().files().list()?;
+        owned.extend(files.iter().map(|id| id.rel).filter(|rel| *rel < recovered.next_relfile));
+    }
     access::storage::remove_orphans(server.pool(), &owned)?;
     Ok(())
+}
+
+/// A page of zeros in `pg_class`. One at the start of a system table that is never empty is an
+/// error.
+fn zero_page(pool: &BufferPool) -> Result<Option<BufferTag>, Error> {
+    let never_empty = [&PG_NAMESPACE, &PG_TYPE, &PG_CLASS, &PG_ATTRIBUTE];
+    for first in never_empty.map(|table| BufferTag::main(table.relfile, 0)) {
+        if pool.read(first)?.shared().is_new() {
+            return Err(buffer::Error::ZeroPage(first).into());
+        }
+    }
+    for block in 1..pool.nblocks(PG_CLASS.relfile, Fork::Main)? {
+        let tag = BufferTag::main(PG_CLASS.relfile, block);
+        if pool.read(tag)?.shared().is_new() {
+            return Ok(Some(tag));
+        }
+    }
+    Ok(None)
 }

@@ -52,8 +52,18 @@ pub enum Error {
         lsn: Lsn,
     },
     /// The log does not hold the checkpoint that the control file names.
-    #[error("the write-ahead log has no checkpoint record at {0}, where the control file says")]
-    NoCheckpoint(Lsn),
+    #[error(
+        "the write-ahead log has no checkpoint record at {checkpoint}, where the control file says: \
+         it ends at {end} ({why})"
+    )]
+    NoCheckpoint {
+        /// Where the control file says that it starts.
+        checkpoint: Lsn,
+        /// Where the last valid record ends.
+        end: Lsn,
+        /// What was found there.
+        why: String,
+    },
 }
 
 impl Diagnostic for Error {
@@ -68,7 +78,7 @@ impl Diagnostic for Error {
             Error::Txn(error) => error.sqlstate(),
             Error::Access(error) => error.sqlstate(),
             Error::Record { source, .. } => source.sqlstate(),
-            Error::MissingPages { .. } | Error::PageAhead { .. } | Error::NoCheckpoint(_) => {
+            Error::MissingPages { .. } | Error::PageAhead { .. } | Error::NoCheckpoint { .. } => {
                 SqlState::DATA_CORRUPTED
             }
         }
@@ -76,7 +86,7 @@ impl Diagnostic for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Error::MissingPages { .. } | Error::PageAhead { .. } | Error::NoCheckpoint(_) => {
+            Error::MissingPages { .. } | Error::PageAhead { .. } | Error::NoCheckpoint { .. } => {
                 Some("Restore the data directory from a backup.".to_owned())
             }
             Error::Record { source, .. } => source.hint(),

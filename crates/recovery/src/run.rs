@@ -4,9 +4,10 @@ use std::path::Path;
 
 use buffer::BufferPool;
 use txn::Txn;
-use types::Lsn;
+use types::{Lsn, RelFileNumber};
 use wal::{
-    Checkpoint, ControlFile, DecodedRecord, EndOfLog, ServerState, Wal, WalReader, WalStart,
+    Checkpoint, ControlFile, DecodedRecord, EndOfLog, OtherSlot, ServerState, Wal, WalReader,
+    WalStart, position,
 };
 
 use crate::error::Error;
@@ -40,12 +41,18 @@ pub struct Recovered {
     pub records: u64,
     /// Why nothing valid follows.
     pub why: String,
+    /// Relation files of this number or a higher one were made after redo began.
+    pub next_relfile: RelFileNumber,
 }
 
 /// Replays the log. `progress` is told now and then up to where. Afterwards the log can be written
 /// and transactions can begin; the caller then makes a checkpoint and removes orphaned files.
 pub fn run(context: &Recovery<'_>, progress: &mut dyn FnMut(Lsn)) -> Result<Recovered, Error> {
-    let mut control = ControlFile::read(context.data_dir)?;
+    let (mut control, other) = ControlFile::read_both(context.data_dir)?;
+    if let OtherSlot::Damaged(why) = other {
+        let path = wal::control_file::CONTROL_FILE;
+        tracing::warn!("one of the two copies in {path} is damaged ({why}): the other is used");
+    }
     let Checkpoint { redo: start, next_xid, next_oid, next_relfile, .. } = control.checkpoint;
     let was_crash = control.state != ServerState::ShutDown;
     if was_crash {
@@ -62,9 +69,9 @@ pub fn run(context: &Recovery<'_>, progress: &mut dyn FnMut(Lsn)) -> Result<Reco
     let began = std::time::Instant::now();
     let (end, records) = replay(context, &control, &mut redo, progress)?;
     let elapsed = began.elapsed().as_secs_f64();
-    check(&control, &end, &redo)?;
     let timeline = control.checkpoint.timeline;
-    wal::end::check_end(context.wal.dir(), timeline, control.system, &end)?;
+    wal::end::check_end(context.wal.dir(), timeline, control.system, start, &end)?;
+    check(&control, &end, &redo)?;
     let prepared = wal::end::wipe_after(context.wal.dir(), timeline, end.lsn)?;
     context.wal.start_at(log_at(&control, end.lsn, prepared));
     if was_crash {
@@ -74,7 +81,7 @@ pub fn run(context: &Recovery<'_>, progress: &mut dyn FnMut(Lsn)) -> Result<Reco
             end.why
         );
     }
-    Ok(Recovered { was_crash, redo: start, end: end.lsn, records, why: end.why })
+    Ok(Recovered { was_crash, redo: start, end: end.lsn, records, why: end.why, next_relfile })
 }
 
 /// Asks the disk for all that the server before has handed to the kernel.
@@ -116,9 +123,7 @@ fn replay(
         records += 1;
     }
     progress(reader.position());
-    let end = reader.end().cloned();
-    let end = end.unwrap_or(EndOfLog { lsn: reader.position(), why: String::new() });
-    Ok((end, records))
+    Ok((reader.end().cloned().expect("nothing more was read, so the end was reached"), records))
 }
 
 fn log_at(control: &ControlFile, end: Lsn, prepared: u64) -> WalStart {
@@ -128,13 +133,14 @@ fn log_at(control: &ControlFile, end: Lsn, prepared: u64) -> WalStart {
 
 /// Refuses to go on where something proves that the log is not whole.
 fn check(control: &ControlFile, end: &EndOfLog, redo: &Redo<'_>) -> Result<(), Error> {
-    let EndOfLog { lsn, why } = end.clone();
+    let (lsn, why) = (end.lsn, end.why.clone());
     if redo.last_checkpoint.is_none_or(|last| last < control.checkpoint_lsn) {
-        return Err(Error::NoCheckpoint(control.checkpoint_lsn));
+        return Err(Error::NoCheckpoint { checkpoint: control.checkpoint_lsn, end: lsn, why });
     }
     if lsn < control.minimum_recovery_point {
+        let segment = position::segment_name(control.checkpoint.timeline, end.segment);
         let proven = control.minimum_recovery_point;
-        return Err(wal::Error::DurableGap { end: lsn, why, proven }.into());
+        return Err(wal::Error::DurableGap { end: lsn, why, segment, proven }.into());
     }
     if let Some((tag, page_lsn)) = redo.furthest_page
         && page_lsn > lsn

@@ -25,7 +25,7 @@ pub enum Error {
         next: Xid,
     },
     /// A status page that the log or a row refers to contradicts itself.
-    #[error("transaction status page {block} is damaged: {why}")]
+    #[error("transaction status page {block} (block {block} of base/1) is damaged: {why}")]
     StatusPage {
         /// The page.
         block: u32,

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Asked only about transactions below the oldest running one, since a page says "committed"
-//! before the commit is flushed. A page that is still all zeros reads as "absent" throughout.
+//! before the commit is flushed. A page that is all zeros though ids of it have been handed out is
+//! damaged: read as "absent" it would take back their commits without a word.
 //!
 //! Pages are made ahead of the ids that need them, under `StatusExtend`, by a record of their own;
 //! so a COMMIT always finds its page, and after a crash redo does too: that record lies before the
@@ -89,6 +90,9 @@ impl Txn {
         let pin = self.pool.read_or_create(place.tag()?)?;
         let mut page = pin.exclusive();
         if page.page().is_new() {
+            if xid.0 > (place.block * PER_PAGE).max(Xid::FIRST_NORMAL.0) {
+                return Err(zeros(place.tag()?));
+            }
             let change =
                 Change { rmgr: Rmgr::Xact, kind: kind::STATUS_PAGE, xid: Xid::INVALID, data: &[] };
             let flags = BlockFlags { will_init: true, ..BlockFlags::default() };
@@ -105,12 +109,20 @@ impl Txn {
         let tag = place.tag()?;
         let pin = self.pool.read(tag)?;
         let page = pin.shared();
+        if page.is_new() {
+            return Err(zeros(tag));
+        }
         let (byte, shift) = place.bits().expect("the index of an id lies in the page");
         match page.bytes(byte..byte + 1)[0] >> shift & 3 {
             DAMAGE => Err(Error::StatusPage { block: tag.block, why: "impossible status" }),
             status => Ok(status == COMMITTED),
         }
     }
+}
+
+/// The page is all zeros, and cannot be: the first of its ids has been handed out.
+fn zeros(tag: BufferTag) -> Error {
+    Error::StatusPage { block: tag.block, why: "it is all zeros" }
 }
 
 #[cfg(test)]

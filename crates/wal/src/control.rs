@@ -177,7 +177,7 @@ pub struct WalStart {
     pub end: Lsn,
     /// The redo position of the last checkpoint.
     pub redo: Lsn,
-    /// The last segment that exists.
+    /// The last segment that exists; 0 while the log is replayed.
     pub prepared: u64,
 }
 
@@ -231,6 +231,11 @@ impl Wal {
         self.ctl.insert.0.store(position, Ordering::Relaxed);
         self.ctl.write.0.store(end.0, Ordering::Relaxed);
         self.ctl.flush.0.store(end.0, Ordering::Relaxed);
+    }
+
+    /// Whether recovery still replays the log: then pages may be further than it, up to its end.
+    pub fn is_replaying(&self) -> bool {
+        self.ctl.prepared.load(Ordering::SeqCst) == 0
     }
 
     /// Takes over settings that a reload has changed.

@@ -94,6 +94,17 @@ pub struct ControlFile {
     pub checkpoint: Checkpoint,
 }
 
+/// The slot that was not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OtherSlot {
+    /// It holds the copy before.
+    Good,
+    /// It has never been written.
+    Unused,
+    /// It is damaged, and perhaps it was the newer one. The next update writes it again.
+    Damaged(String),
+}
+
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy)]
 #[repr(C)]
 struct ControlBytes {
@@ -123,15 +134,28 @@ const _: () = assert!(CRC_AT == 152 && size_of::<ControlBytes>() <= 512, "one se
 impl ControlFile {
     /// Reads the newer valid slot of the data directory's control file.
     pub fn read(data_dir: &Path) -> Result<ControlFile, Error> {
+        Ok(ControlFile::read_both(data_dir)?.0)
+    }
+
+    /// As [`ControlFile::read`]; also tells of the other slot.
+    pub fn read_both(data_dir: &Path) -> Result<(ControlFile, OtherSlot), Error> {
         let path = data_dir.join(CONTROL_FILE);
         let bytes = fs::read_limited(&path, 2 * SLOT)?;
         let damaged = |why: String| Error::ControlFile { path: path.display().to_string(), why };
-        let slot = |number: usize| Self::decode(bytes.get(number * SLOT..).unwrap_or(&[]));
-        match (slot(0), slot(1)) {
-            (Ok(one), Ok(two)) => Ok(if one.sequence > two.sequence { one } else { two }),
-            (Ok(only), Err(_)) | (Err(_), Ok(only)) => Ok(only),
-            (Err(why), Err(other)) if why == other => Err(damaged(why)),
-            (Err(why), Err(other)) => Err(damaged(format!("{why}; second copy: {other}"))),
+        let slot = |number: usize| bytes.chunks(SLOT).nth(number).unwrap_or(&[]);
+        let other = |number: usize, why: String| match slot(number) {
+            // `create` writes one slot only.
+            bytes if !bytes.is_empty() && bytes.iter().all(|byte| *byte == 0) => OtherSlot::Unused,
+            _ => OtherSlot::Damaged(why),
+        };
+        match (Self::decode(slot(0)), Self::decode(slot(1))) {
+            (Ok(one), Ok(two)) => {
+                Ok((if one.sequence > two.sequence { one } else { two }, OtherSlot::Good))
+            }
+            (Ok(only), Err(why)) => Ok((only, other(1, why))),
+            (Err(why), Ok(only)) => Ok((only, other(0, why))),
+            (Err(why), Err(second)) if why == second => Err(damaged(why)),
+            (Err(why), Err(second)) => Err(damaged(format!("{why}; second copy: {second}"))),
         }
     }
 
@@ -238,72 +262,4 @@ pub fn exists(data_dir: &Path) -> io::Result<bool> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use types::{Oid, RelFileNumber, TimelineId, Xid};
-
-    fn contents() -> ControlFile {
-        ControlFile {
-            sequence: 1,
-            system: SystemId(42),
-            catalog_version: 1,
-            state: ServerState::InProduction,
-            wal_level: 0,
-            max_connections: 100,
-            max_locks_per_transaction: 64,
-            checksums: true,
-            checkpoint_lsn: Lsn(100),
-            minimum_recovery_point: Lsn::INVALID,
-            backup_start: Lsn::INVALID,
-            checkpoint: Checkpoint {
-                redo: Lsn(96),
-                timeline: TimelineId(1),
-                next_xid: Xid(3),
-                oldest_running_xid: Xid(3),
-                next_oid: Oid(16384),
-                next_relfile: RelFileNumber(16384),
-                time: -5,
-                buffers_written: 1,
-                buffers_total: 16,
-            },
-        }
-    }
-
-    fn made() -> (tempfile::TempDir, ControlFile) {
-        let dir = tempfile::tempdir().expect("temporary directory");
-        std::fs::create_dir(dir.path().join("global")).expect("global");
-        let file = contents();
-        file.create(dir.path()).expect("create");
-        (dir, file)
-    }
-
-    #[test]
-    fn a_torn_update_leaves_the_copy_before() {
-        let (dir, mut file) = made();
-        assert_eq!(ControlFile::read(dir.path()).expect("read"), file);
-        let before = file;
-        file.checkpoint_lsn = Lsn(200);
-        file.update(dir.path()).expect("update");
-        assert_eq!(ControlFile::read(dir.path()).expect("read"), file);
-        let path = dir.path().join(CONTROL_FILE);
-        let mut bytes = std::fs::read(&path).expect("bytes");
-        bytes[file.slot() * SLOT + 70] ^= 1;
-        std::fs::write(&path, &bytes).expect("damage");
-        assert_eq!(ControlFile::read(dir.path()).expect("read"), before);
-    }
-
-    #[test]
-    fn every_flipped_bit_in_both_slots_is_refused() {
-        let (dir, mut file) = made();
-        file.update(dir.path()).expect("update");
-        let path = dir.path().join(CONTROL_FILE);
-        let whole = std::fs::read(&path).expect("bytes");
-        for bit in 0..(CRC_AT + 4) * 8 {
-            let mut bytes = whole.clone();
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            bytes[SLOT + bit / 8] ^= 1 << (bit % 8);
-            std::fs::write(&path, &bytes).expect("damage");
-            assert!(ControlFile::read(dir.path()).is_err(), "bit {bit}");
-        }
-    }
-}
+mod tests;

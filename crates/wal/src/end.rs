@@ -1,13 +1,21 @@
 //! The end of the log at recovery: proven, then wiped.
 //!
 //! Recovery stops at the first record that is not valid. Valid records after a gap are legal: the
-//! disk may have written later sectors of an unfinished flush first. But if a later page header
-//! says that the log had been durable beyond the gap, the log is damaged, and the server refuses
-//! to start rather than forget acknowledged commits.
+//! disk may have written later sectors of an unfinished flush first. So they prove nothing. These
+//! do, and then the log is damaged and the server refuses to start rather than forget acknowledged
+//! commits:
+//!
+//! - a later page header says that the log had been durable beyond the gap;
+//! - the log ends where no crash can end it (see `reader`): a segment is missing or cut short, is
+//!   of another system, or holds a page of a later place;
+//! - a segment's file, wherever it stands, begins with a page of a later place, or is a second copy
+//!   of one that recovery needs: files have been swapped. A recycled segment only moves forward,
+//!   and only when recovery does not need it any more.
 //!
 //! What lies behind the end is wiped, durably, before the first new record: otherwise new log
 //! could come to stand exactly before a stale record of the old life and revive it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use sys::fs::{self, File, OpenHow};
@@ -20,13 +28,19 @@ use crate::position::{self, PAGE, SEGMENT_HEADER, SEGMENT_SIZE};
 use crate::reader::EndOfLog;
 use crate::segments;
 
-/// Fails if a page behind the end proves that the log had been durable further on.
+/// Fails if something proves that the log, needed from `redo` on, had gone on behind `end`.
 pub fn check_end(
     dir: &Path,
     timeline: TimelineId,
     system: SystemId,
+    redo: Lsn,
     end: &EndOfLog,
 ) -> Result<(), Error> {
+    check_names(dir, timeline, system, redo)?;
+    if end.impossible {
+        let segment = position::segment_name(timeline, end.segment);
+        return Err(Error::DamagedLog { end: end.lsn, why: end.why.clone(), segment });
+    }
     for segment in later_segments(dir, timeline, end.lsn)? {
         let path = dir.join(position::segment_name(timeline, segment));
         let file = File::open(&path, OpenHow::READ)?;
@@ -42,6 +56,7 @@ pub fn check_end(
                 return Err(Error::DurableGap {
                     end: end.lsn,
                     why: end.why.clone(),
+                    segment: position::segment_name(timeline, end.segment),
                     proven: found.flushed,
                 });
             }
@@ -50,7 +65,33 @@ pub fn check_end(
     Ok(())
 }
 
-/// Wipes everything behind `end` and returns the last segment that exists: the one that holds it.
+/// Fails if a segment's file holds what cannot stand under its name.
+fn check_names(dir: &Path, timeline: TimelineId, system: SystemId, redo: Lsn) -> Result<(), Error> {
+    let of_ours = |(line, _): &(TimelineId, u64)| *line == timeline;
+    let all = segments::list_segments(dir)?;
+    let needed = position::segment_of(redo);
+    let mut held = BTreeSet::new();
+    for (_, segment) in all.into_iter().filter(of_ours) {
+        let path = dir.join(position::segment_name(timeline, segment));
+        let mut header = [0; SEGMENT_HEADER as usize];
+        let got = File::open(&path, OpenHow::READ)?.read_at(&mut header, 0)?;
+        let Ok(first) = PageHeader::decode_first(&header[..got], system) else { continue };
+        let holds = position::segment_of(Lsn(first.address));
+        // In the order of the names: one that is needed and in its place comes before its copies.
+        if holds > segment || (holds < segment && holds >= needed && held.contains(&holds)) {
+            let (segment, holds) = (
+                position::segment_name(timeline, segment),
+                position::segment_name(timeline, holds),
+            );
+            return Err(Error::SwappedSegment { segment, holds });
+        }
+        held.insert(holds);
+    }
+    Ok(())
+}
+
+/// Wipes everything behind `end` and returns the last segment that exists: the one that holds it,
+/// which is there even where the end is its first byte, since segments are made ahead.
 pub fn wipe_after(dir: &Path, timeline: TimelineId, end: Lsn) -> Result<u64, Error> {
     segments::remove_temporary(dir)?;
     let current = position::segment_of(end);
@@ -62,13 +103,7 @@ pub fn wipe_after(dir: &Path, timeline: TimelineId, end: Lsn) -> Result<u64, Err
     fs::sync_dir(dir)?;
     sync_end(dir, timeline, end)?;
     let path = dir.join(position::segment_name(timeline, current));
-    match File::open(&path, OpenHow::READ_WRITE) {
-        Ok(file) => wipe_tail(&file, end.0 % SEGMENT_SIZE)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            segments::create_segment(dir, timeline, current)?;
-        }
-        Err(error) => return Err(error.into()),
-    }
+    wipe_tail(&File::open(&path, OpenHow::READ_WRITE)?, end.0 % SEGMENT_SIZE)?;
     Ok(current)
 }
 

@@ -34,15 +34,35 @@ pub enum Error {
     },
     /// The log ends although something proves that it had been durable further on.
     #[error(
-        "the write-ahead log ends at {end} ({why}), but had been durable up to {proven}: the log is damaged"
+        "the write-ahead log ends at {end} ({why}, in pg_wal/{segment}), but had been durable up to {proven}: the log is damaged"
     )]
     DurableGap {
         /// Where the last valid record ends.
         end: Lsn,
         /// What was found there.
         why: String,
+        /// The segment in which it was found.
+        segment: String,
         /// Up to where the log is known to have been durable.
         proven: Lsn,
+    },
+    /// The log ends in a way that no crash explains.
+    #[error("the write-ahead log ends at {end} ({why}: pg_wal/{segment}): the log is damaged")]
+    DamagedLog {
+        /// Where the last valid record ends.
+        end: Lsn,
+        /// What was found there.
+        why: String,
+        /// The segment in which it was found.
+        segment: String,
+    },
+    /// A file of the log holds another segment than its name says.
+    #[error("pg_wal/{segment} holds the log of segment {holds}: the log is damaged")]
+    SwappedSegment {
+        /// The file's name.
+        segment: String,
+        /// The name that would be right.
+        holds: String,
     },
     /// The control file holds no valid copy.
     #[error("{path}: {why}")]
@@ -62,6 +82,8 @@ impl Diagnostic for Error {
             Error::FlushPastEnd { .. }
             | Error::InvalidRecord { .. }
             | Error::DurableGap { .. }
+            | Error::DamagedLog { .. }
+            | Error::SwappedSegment { .. }
             | Error::ControlFile { .. } => SqlState::DATA_CORRUPTED,
         }
     }

@@ -36,7 +36,7 @@ pub mod write;
 
 pub use checkpoint::Checkpoint;
 pub use control::{OwnInsertions, Wal, WalOptions, WalRegions, WalStart, WalStats, XLogCtl};
-pub use control_file::{ControlFile, ServerState};
+pub use control_file::{ControlFile, OtherSlot, ServerState};
 pub use decode::{DecodedBlock, DecodedRecord};
 pub use error::{Error, panic_exit};
 pub use reader::{EndOfLog, WalReader};

@@ -23,7 +23,7 @@
 
 use types::{Lsn, SystemId, TimelineId};
 
-use crate::position::{self, PAGE_HEADER, SEGMENT_HEADER, SEGMENT_SIZE};
+use crate::position::{self, SEGMENT_HEADER, SEGMENT_SIZE};
 
 /// The version of everything in a segment; a server refuses any other.
 pub const LOG_FORMAT_VERSION: u32 = 1;
@@ -45,6 +45,23 @@ pub struct PageHeader {
     pub flushed: Lsn,
     /// Bytes of a record of earlier pages that continue here.
     pub remaining: u32,
+}
+
+/// What is wrong with a page's header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadHeader {
+    /// In words.
+    pub why: String,
+    /// No crash leaves such a page, where it lies: it is whole, and belongs elsewhere or to
+    /// another system. A page of an *earlier* place is not of this sort: it is what a recycled
+    /// segment holds.
+    pub impossible: bool,
+}
+
+impl From<&str> for BadHeader {
+    fn from(why: &str) -> Self {
+        BadHeader { why: why.to_owned(), impossible: false }
+    }
 }
 
 /// The largest header; the first [`position::header_size`] bytes of it count.
@@ -85,55 +102,75 @@ impl PageHeader {
     }
 
     /// Reads the header of the page that should begin at `address`; an error says what is wrong.
-    pub fn decode(page: &[u8], address: u64, system: SystemId) -> Result<PageHeader, String> {
-        let long = position::header_size(address) == SEGMENT_HEADER;
-        let size = if long { SEGMENT_HEADER } else { PAGE_HEADER } as usize;
+    pub fn decode(page: &[u8], address: u64, system: SystemId) -> Result<PageHeader, BadHeader> {
+        let header = PageHeader::decode_any(page, header_size_at(address), system)?;
+        if header.address != address {
+            return Err(BadHeader {
+                why: format!("page belongs at {}", Lsn(header.address)),
+                impossible: header.address > address,
+            });
+        }
+        Ok(header)
+    }
+
+    /// Reads the header at the start of a segment's file, wherever that belongs.
+    pub fn decode_first(page: &[u8], system: SystemId) -> Result<PageHeader, BadHeader> {
+        PageHeader::decode_any(page, SEGMENT_HEADER as usize, system)
+    }
+
+    fn decode_any(page: &[u8], size: usize, system: SystemId) -> Result<PageHeader, BadHeader> {
         if page.len() < size {
-            return Err("page is cut short".to_owned());
+            return Err("page is cut short".into());
         }
         let u32_at = |at: usize| u32::from_le_bytes(page[at..at + 4].try_into().expect("4 bytes"));
         let u64_at = |at: usize| u64::from_le_bytes(page[at..at + 8].try_into().expect("8 bytes"));
         if page[..size].iter().all(|byte| *byte == 0) {
-            return Err("page is empty".to_owned());
+            return Err("page is empty".into());
         }
         if page[0..2] != PAGE_MAGIC.to_le_bytes() {
-            return Err("page has no valid magic number".to_owned());
+            return Err("page has no valid magic number".into());
         }
-        if long {
+        if size == SEGMENT_HEADER as usize {
             check_segment_header(page, system)?;
         }
         if u32_at(28) != crc(system, &page[..28]) {
-            return Err("page header checksum does not match".to_owned());
-        }
-        if u64_at(8) != address {
-            return Err(format!("page belongs at {}", Lsn(u64_at(8))));
+            return Err("page header checksum does not match".into());
         }
         Ok(PageHeader {
             timeline: TimelineId(u32_at(4)),
-            address,
+            address: u64_at(8),
             flushed: Lsn(u64_at(16)),
             remaining: u32_at(24),
         })
     }
 }
 
-fn check_segment_header(page: &[u8], system: SystemId) -> Result<(), String> {
+fn header_size_at(address: u64) -> usize {
+    position::header_size(address) as usize
+}
+
+fn check_segment_header(page: &[u8], system: SystemId) -> Result<(), BadHeader> {
     let u32_at = |at: usize| u32::from_le_bytes(page[at..at + 4].try_into().expect("4 bytes"));
     let found = u64::from_le_bytes(page[48..56].try_into().expect("8 bytes"));
     if page[32..40] != SEGMENT_MAGIC {
-        return Err("segment has no valid magic number".to_owned());
+        return Err("segment has no valid magic number".into());
     }
+    let whole = u32_at(60) == crc(SystemId(found), &page[32..60]);
+    let foreign = |why: String| BadHeader { why, impossible: whole };
     if u32_at(44) != BYTE_ORDER {
-        return Err("segment has another byte order".to_owned());
+        return Err(foreign("segment has another byte order".to_owned()));
     }
     if u32_at(40) != LOG_FORMAT_VERSION {
-        return Err(format!("segment has log format version {}", u32_at(40)));
+        return Err(foreign(format!("segment has log format version {}", u32_at(40))));
     }
     if found != system.0 {
-        return Err(format!("segment belongs to the database system {found}"));
+        return Err(foreign(format!("segment belongs to the database system {found}")));
     }
-    if u32_at(60) != crc(system, &page[32..60]) || u32_at(56) != SEGMENT_SIZE as u32 {
-        return Err("segment header checksum does not match".to_owned());
+    if u32_at(56) != SEGMENT_SIZE as u32 {
+        return Err(foreign(format!("segment has a size of {} bytes", u32_at(56))));
+    }
+    if !whole {
+        return Err("segment header checksum does not match".into());
     }
     Ok(())
 }
@@ -171,8 +208,28 @@ mod tests {
     #[test]
     fn a_page_of_another_place_or_system_is_refused() {
         let bytes = header(SEGMENT_SIZE + position::PAGE).encode(SYSTEM);
-        assert!(PageHeader::decode(&bytes, SEGMENT_SIZE + 2 * position::PAGE, SYSTEM).is_err());
+        let at = |place| PageHeader::decode(&bytes, place, SYSTEM).expect_err("elsewhere");
+        // Of an earlier place is what a recycled segment holds; of a later one nothing does.
+        assert!(!at(SEGMENT_SIZE + 2 * position::PAGE).impossible);
+        assert!(at(position::PAGE).impossible);
         assert!(PageHeader::decode(&bytes, SEGMENT_SIZE + position::PAGE, SystemId(1)).is_err());
         assert!(PageHeader::decode(&bytes[..20], SEGMENT_SIZE + position::PAGE, SYSTEM).is_err());
+    }
+
+    #[test]
+    fn a_foreign_segment_is_told_from_a_damaged_one() {
+        let foreign = header(SEGMENT_SIZE).encode(SystemId(7));
+        let bad = PageHeader::decode(&foreign, SEGMENT_SIZE, SYSTEM).expect_err("foreign");
+        assert!(bad.impossible && bad.why.contains("database system 7"), "{bad:?}");
+        for at in [40, 44, 56] {
+            let mut other = header(SEGMENT_SIZE).encode(SYSTEM);
+            other[at] ^= 2;
+            let bad = PageHeader::decode(&other, SEGMENT_SIZE, SYSTEM).expect_err("damaged");
+            assert!(!bad.impossible, "byte {at}: {bad:?}");
+            let sum = crc(SYSTEM, &other[32..60]);
+            other[60..64].copy_from_slice(&sum.to_le_bytes());
+            let bad = PageHeader::decode(&other, SEGMENT_SIZE, SYSTEM).expect_err("foreign");
+            assert!(bad.impossible, "byte {at}: {bad:?}");
+        }
     }
 }

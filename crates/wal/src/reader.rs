@@ -1,7 +1,10 @@
 //! Reading the log: record after record, each checked before anything in it is believed.
 //!
 //! The end of the log is the first record that is not valid; [`WalReader::end`] tells where and
-//! why. An error is something else: the disk failed, or a record whose checksum is right makes no
+//! why, and whether a crash can have left it so. A crash leaves a page empty, torn, or of the older
+//! life of a recycled segment. It does not leave a segment missing or cut short, since each is made
+//! whole and durable before the log comes near it; nor one of another system, or of a later place.
+//! An error is something else: the disk failed, or a record whose checksum is right makes no
 //! sense.
 
 use std::path::{Path, PathBuf};
@@ -25,6 +28,10 @@ pub struct EndOfLog {
     pub lsn: Lsn,
     /// What was found there instead of a record.
     pub why: String,
+    /// The segment in which that was found.
+    pub segment: u64,
+    /// No crash leaves the log like this: it is damaged.
+    pub impossible: bool,
 }
 
 /// Reads records one after the other.
@@ -44,8 +51,20 @@ pub struct WalReader {
 
 /// Why a record can't be read: the log ends here, or something failed.
 enum Stop {
-    End(String),
+    End { why: String, segment: u64, impossible: bool },
     Failed(Error),
+}
+
+impl Stop {
+    /// The log ends, as it may, at the byte `at`.
+    fn end(at: u64, why: impl Into<String>) -> Stop {
+        Stop::End { why: why.into(), segment: at / SEGMENT_SIZE, impossible: false }
+    }
+
+    /// The log ends where it cannot.
+    fn impossible(segment: u64, why: impl Into<String>) -> Stop {
+        Stop::End { why: why.into(), segment, impossible: true }
+    }
 }
 
 impl From<Error> for Stop {
@@ -88,8 +107,8 @@ impl WalReader {
                 Ok(true)
             }
             Err(Stop::Failed(error)) => Err(error),
-            Err(Stop::End(why)) => {
-                self.end = Some(EndOfLog { lsn: self.at, why });
+            Err(Stop::End { why, segment, impossible }) => {
+                self.end = Some(EndOfLog { lsn: self.at, why, segment, impossible });
                 Ok(false)
             }
         }
@@ -113,7 +132,7 @@ impl WalReader {
             let header = match self.enter_page(page) {
                 Ok(header) => header,
                 Err(Stop::Failed(error)) => return Err(error),
-                Err(Stop::End(_)) => return Ok(None),
+                Err(Stop::End { .. }) => return Ok(None),
             };
             let first =
                 position::usable(Lsn(page)) + position::aligned(u64::from(header.remaining));
@@ -133,13 +152,13 @@ impl WalReader {
         self.copy(&mut stream, &mut header[..8])?;
         let length = u64::from(u32::from_le_bytes(header[..4].try_into().expect("4 bytes")));
         if length < RECORD_HEADER as u64 || length > MAX_RECORD {
-            return Err(Stop::End(format!("invalid record length {length}")));
+            return Err(Stop::end(start.0, format!("invalid record length {length}")));
         }
         stream.left = Some(position::aligned(length) - 8);
         self.copy(&mut stream, &mut header[8..])?;
         let claimed = u64::from_le_bytes(header[8..16].try_into().expect("8 bytes"));
         if claimed != start.0 {
-            return Err(Stop::End(format!("record belongs at {}", Lsn(claimed))));
+            return Err(Stop::end(start.0, format!("record belongs at {}", Lsn(claimed))));
         }
         into.bytes.clear();
         into.bytes.extend_from_slice(&header);
@@ -149,7 +168,7 @@ impl WalReader {
         crc.update(&into.bytes[RECORD_HEADER..]);
         let crc = record::finish_crc(crc, &header);
         if crc.to_le_bytes() != header[4..8] {
-            return Err(Stop::End("record checksum does not match".to_owned()));
+            return Err(Stop::end(start.0, "record checksum does not match"));
         }
         into.start = start;
         into.end = position::end_lsn(position::usable(start) + position::aligned(length));
@@ -162,7 +181,7 @@ impl WalReader {
             if stream.at.is_multiple_of(PAGE) {
                 let header = self.enter_page(stream.at)?;
                 if stream.left.is_some_and(|left| left != u64::from(header.remaining)) {
-                    return Err(Stop::End("page does not continue the record".to_owned()));
+                    return Err(Stop::end(stream.at, "page does not continue the record"));
                 }
                 stream.at += position::header_size(stream.at);
             }
@@ -185,18 +204,21 @@ impl WalReader {
             return Ok(header);
         }
         let (system, timeline) = (self.system, self.timeline);
-        let header = PageHeader::decode(self.page(start)?, start, system).map_err(Stop::End)?;
+        let header = PageHeader::decode(self.page(start)?, start, system).map_err(|bad| {
+            Stop::End { why: bad.why, segment: start / SEGMENT_SIZE, impossible: bad.impossible }
+        })?;
         if header.timeline != timeline {
-            return Err(Stop::End(format!("page belongs to timeline {}", header.timeline.0)));
+            let why = format!("page belongs to timeline {}", header.timeline.0);
+            return Err(Stop::end(start, why));
         }
         self.checked = Some(header);
         Ok(header)
     }
 
     fn page(&mut self, start: u64) -> Result<&[u8], Stop> {
-        let in_chunk =
-            start >= self.chunk_start && start + PAGE <= self.chunk_start + self.chunk.len() as u64;
-        if !in_chunk {
+        let within = start.checked_sub(self.chunk_start);
+        let in_chunk = |at| at + PAGE <= self.chunk.len() as u64;
+        if !within.is_some_and(|at| at < CHUNK && in_chunk(at)) {
             self.load_chunk(start)?;
         }
         let at = (start - self.chunk_start) as usize;
@@ -207,7 +229,7 @@ impl WalReader {
         let segment = start / SEGMENT_SIZE;
         self.open_segment(segment)?;
         let Some((_, file)) = &self.file else {
-            return Err(Stop::End("segment is missing".to_owned()));
+            return Err(Stop::impossible(segment, "segment is missing"));
         };
         let in_segment = start % SEGMENT_SIZE;
         let wanted = CHUNK.min(SEGMENT_SIZE - in_segment);
@@ -216,7 +238,7 @@ impl WalReader {
         let got = file.read_at(&mut self.chunk, in_segment)?;
         self.chunk.truncate(got);
         if got < PAGE as usize {
-            return Err(Stop::End("segment is cut short".to_owned()));
+            return Err(Stop::impossible(segment, "segment is cut short"));
         }
         Ok(())
     }
@@ -232,7 +254,7 @@ impl WalReader {
                 Ok(())
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(Stop::End(format!("{error}")))
+                Err(Stop::impossible(segment, "segment is missing"))
             }
             Err(error) => Err(error.into()),
         }

@@ -1,65 +1,13 @@
 //! The log as processes use it: inserted by several at once through a tiny ring, then read back.
 
-use std::path::Path;
+mod support;
 
-use shmem::{Layout, ProcArray, ProcKind, Segment};
+use shmem::ProcKind;
+use support::{SYSTEM, TIMELINE, fixture, insert, read_all, reader};
 use sys::process::{Ended, Forked};
-use types::{BufferTag, Lsn, PAGE_SIZE, RelFileNumber, SystemId, TimelineId, Xid};
-use wal::position::{self, SEGMENT_SIZE};
-use wal::{
-    BlockFlags, BlockRef, DecodedRecord, Record, Rmgr, Wal, WalOptions, WalReader, WalRegions,
-    WalStart, end, segments,
-};
-
-const SYSTEM: SystemId = SystemId(0xFEED);
-const TIMELINE: TimelineId = TimelineId(1);
-
-struct Fixture {
-    dir: tempfile::TempDir,
-    procs: ProcArray,
-    wal: Wal,
-    _segment: Segment,
-}
-
-fn fixture(options: WalOptions) -> Fixture {
-    let dir = tempfile::tempdir().expect("temporary directory");
-    let pg_wal = dir.path().join("pg_wal");
-    std::fs::create_dir(&pg_wal).expect("pg_wal");
-    segments::create_segment(&pg_wal, TIMELINE, position::FIRST_SEGMENT).expect("first segment");
-    let mut layout = Layout::new();
-    let regions = WalRegions::reserve(&mut layout, 8);
-    let slots = ProcArray::reserve(&mut layout, 8);
-    let segment = Segment::create(layout, dir.path()).expect("segment");
-    let procs = ProcArray::new(&segment, slots);
-    let wal = Wal::new(&segment, regions, procs.slots(), dir.path(), options);
-    let start = position::segment_start(position::FIRST_SEGMENT);
-    wal.start_at(WalStart {
-        system: SYSTEM,
-        timeline: TIMELINE,
-        end: start,
-        redo: start,
-        prepared: position::FIRST_SEGMENT,
-    });
-    Fixture { dir, procs, wal, _segment: segment }
-}
-
-fn insert(wal: &Wal, xid: u64, data: &[u8]) -> Lsn {
-    wal.ensure_room().expect("room");
-    wal.insert(&Record { rmgr: Rmgr::Heap, kind: 7, xid: Xid(xid), blocks: &[], data: &[data] })
-}
-
-fn reader(dir: &Path) -> WalReader {
-    let start = position::segment_start(position::FIRST_SEGMENT);
-    WalReader::new(&dir.join("pg_wal"), TIMELINE, SYSTEM, start)
-}
-
-fn read_all(dir: &Path) -> (Vec<(u64, Vec<u8>)>, Lsn) {
-    let (mut reader, mut record, mut all) = (reader(dir), DecodedRecord::default(), Vec::new());
-    while reader.read(&mut record).expect("readable log") {
-        all.push((record.xid().0, record.data().to_vec()));
-    }
-    (all, reader.end().expect("the end was reached").lsn)
-}
+use types::{BufferTag, Lsn, PAGE_SIZE, RelFileNumber, Xid};
+use wal::position;
+use wal::{BlockFlags, BlockRef, DecodedRecord, Record, Rmgr, Wal, WalOptions, WalReader};
 
 fn pattern(writer: u64, number: u64) -> Vec<u8> {
     let length = (number * 7919 + writer * 104_729) % 3000;
@@ -169,48 +117,6 @@ fn the_first_change_behind_the_redo_position_carries_the_image() {
         assert_eq!(seen, [true, false, true, false], "compress {compress}");
         assert!(third < fourth);
     }
-}
-
-#[test]
-fn the_log_ends_at_damage_and_what_follows_is_wiped() {
-    let f = fixture(WalOptions::default());
-    let mut ends = Vec::new();
-    for number in 0..100 {
-        ends.push(insert(&f.wal, number, &[number as u8; 500]));
-    }
-    f.wal.flush(ends[99]).expect("flush");
-    let path = f.wal.segment_path(position::FIRST_SEGMENT);
-    let mut bytes = std::fs::read(&path).expect("segment");
-    bytes[(ends[49].0 - SEGMENT_SIZE) as usize + 100] ^= 4;
-    std::fs::write(&path, &bytes).expect("damage");
-    let (all, end) = read_all(f.dir.path());
-    assert_eq!((all.len(), end), (50, ends[49]));
-    let dir = f.dir.path().join("pg_wal");
-    let why = wal::EndOfLog { lsn: end, why: String::new() };
-    // Nothing later says that the log had been durable beyond the gap: one flush wrote it all.
-    end::check_end(&dir, TIMELINE, SYSTEM, &why).expect("legal");
-    assert_eq!(end::wipe_after(&dir, TIMELINE, end).expect("wipe"), position::FIRST_SEGMENT);
-    let wiped = std::fs::read(&path).expect("segment");
-    assert!(wiped[(end.0 - SEGMENT_SIZE) as usize..].iter().all(|byte| *byte == 0));
-    assert_eq!(read_all(f.dir.path()).1, end);
-}
-
-#[test]
-fn a_gap_that_had_been_durable_is_refused() {
-    let f = fixture(WalOptions::default());
-    let mut ends = Vec::new();
-    for number in 0..100 {
-        ends.push(insert(&f.wal, number, &[number as u8; 500]));
-        f.wal.flush(ends[number as usize]).expect("flush");
-    }
-    let path = f.wal.segment_path(position::FIRST_SEGMENT);
-    let mut bytes = std::fs::read(&path).expect("segment");
-    bytes[(ends[9].0 - SEGMENT_SIZE) as usize + 100] ^= 4;
-    std::fs::write(&path, &bytes).expect("damage");
-    let end = wal::EndOfLog { lsn: read_all(f.dir.path()).1, why: "checksum".to_owned() };
-    assert_eq!(end.lsn, ends[9]);
-    let proof = end::check_end(&f.dir.path().join("pg_wal"), TIMELINE, SYSTEM, &end);
-    assert!(matches!(proof, Err(wal::Error::DurableGap { .. })), "{proof:?}");
 }
 
 #[test]

@@ -74,7 +74,13 @@ impl<'a> Heap<'a> {
 
     /// Pages of the table.
     pub fn nblocks(&self) -> Result<BlockNo, Error> {
-        Ok(self.access.pool.nblocks(self.rel, Fork::Main)?)
+        let pool = &self.access.pool;
+        let blocks = pool.nblocks(self.rel, Fork::Main)?;
+        // A table whose file is gone must not pass for an empty one.
+        if blocks == 0 && !pool.files().exists(self.rel, Fork::Main).map_err(buffer::Error::from)? {
+            return Err(buffer::Error::MissingFile(self.rel).into());
+        }
+        Ok(blocks)
     }
 
     /// Turns a version's bytes into values; see [`tuple::decode_into`].

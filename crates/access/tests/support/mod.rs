@@ -34,8 +34,10 @@ const SLOTS: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct World {
-    dir: tempfile::TempDir,
+    // Dropped before the directory: its name comes from the directory's inode, which another test
+    // may get as soon as it is free.
     pub segment: Segment,
+    dir: tempfile::TempDir,
     pub procs: &'static [ProcSlot],
     pub words: &'static [AtomicU64],
     pub wal: Rc<Wal>,

@@ -27,8 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Shared memory and a data directory.
 pub struct World {
-    dir: TempDir,
+    // Dropped before the directory: its name comes from the directory's inode, which another test
+    // may get as soon as it is free.
     segment: Segment,
+    dir: TempDir,
     pub procs: &'static [ProcSlot],
     /// Words for the test's own use.
     pub words: &'static [AtomicU64],

@@ -168,6 +168,7 @@ fn status_pages_are_made_ahead_of_the_ids() {
     let world = World::new();
     let txn = world.new_database();
     let per_page = 4 * 8160;
+    txn.ensure_status_page(Xid(per_page)).expect("room");
     txn.init_shared(Xid(2 * per_page - 3), FIRST_OID, FIRST_RELFILE);
     let mut expected = Vec::new();
     for number in 0..6 {
@@ -182,6 +183,25 @@ fn status_pages_are_made_ahead_of_the_ids() {
     assert_eq!(txn.horizon(), txn.next_xid());
     for (xid, committed) in expected {
         assert_eq!(sees(&txn, xid), committed, "{xid}");
+    }
+}
+
+/// A status page that is lost to zeros would take back every commit on it: whoever asks for one of
+/// them gets an error, and so does whoever needs a new id there, rather than making the page again.
+#[test]
+fn a_status_page_of_zeros_takes_no_commit_back() {
+    let world = World::new();
+    let txn = world.new_database();
+    let (mut writer, xid) = writing(&txn);
+    txn.commit(&mut writer, true).expect("room");
+    // What is on disk is the zeros that the file grew by.
+    txn.pool.drop_buffers(crate::STATUS_RELATION).expect("nobody has them pinned");
+    txn.init_shared(Xid(xid.0 + 1), FIRST_OID, FIRST_RELFILE);
+    let asked = txn.status(xid).expect_err("the page is lost");
+    let wanted = txn.assign_xid(&mut txn.begin()).expect_err("the page is lost");
+    for error in [asked, wanted] {
+        assert_eq!(error.sqlstate(), SqlState::DATA_CORRUPTED, "{error}");
+        assert!(error.to_string().contains("block 0 of base/1"), "{error}");
     }
 }
 
@@ -259,9 +279,8 @@ fn the_sequence_refuses_before_it_would_forget_what_is_needed() {
     let burnt = std::iter::from_fn(burn).count();
     assert_eq!(burnt as u64, SEQUENCE_MIN);
     assert_eq!(txn.horizon(), snapshot.xmin());
-    txn.pool
-        .read_or_create(crate::status::Place::of(txn.next_xid()).tag().expect("fits"))
-        .expect("room");
+    let per_page = 4 * 8160;
+    txn.ensure_status_page(Xid(txn.next_xid().0 / per_page * per_page)).expect("room");
     let error = txn.assign_xid(&mut txn.begin()).expect_err("full");
     assert_eq!(error.sqlstate(), SqlState::INSUFFICIENT_RESOURCES);
     assert!(txn.visible(&snapshot, first).expect("a status"));
