@@ -1,7 +1,7 @@
 //! What the tests of the real binaries stand on.
 //!
 //! ```text
-//!   tests/tests/server/   one module for each promise       tests/tests/crash.rs    src/bin/crash.rs
+//!   tests/tests/server/, damage/   one module a promise       tests/tests/crash.rs    src/bin/crash.rs
 //!            \                                                    \                    /
 //!             \                                                crash: load, history, oracle, rounds
 //!              \___________________________  ________________________/

@@ -6,7 +6,6 @@ mod budgets;
 mod configuration;
 mod copy;
 mod daemon;
-mod damage;
 mod data_sets;
 mod durability;
 mod intruders;
