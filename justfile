@@ -32,3 +32,11 @@ bench *args:
 # Print the write-ahead log of ./data
 dump-wal *args:
     cargo run --release --bin mamont -- waldump {{args}}
+
+# Fuzz wal, page, control_file or line_protocol until it fails or is stopped (nightly, cargo-fuzz)
+fuzz target *args:
+    mkdir -p target/fuzz/{{target}} && cargo +nightly fuzz run --features libfuzzer {{target}} target/fuzz/{{target}} fuzz/corpus/{{target}} fuzz/regressions/{{target}} {{args}}
+
+# Cut the seeds of the fuzz targets from the files of a real server
+fuzz-seeds:
+    cargo build --workspace --bins && cargo run -p tests --bin seeds

@@ -79,8 +79,8 @@ pub fn rust() -> (Vec<Rust>, Vec<String>) {
     let all: BTreeSet<String> = all_files().into_iter().filter(|p| p.ends_with(".rs")).collect();
     let mut reached: Vec<Rust> = Vec::new();
     for path in all.iter().filter(|path| is_root(path)) {
-        let test =
-            path.contains("/tests/") || path.contains("/benches/") || path.starts_with("tests/");
+        let inside = ["/tests/", "/benches/"].iter().any(|part| path.contains(part));
+        let test = inside || ["tests/", "fuzz/"].iter().any(|part| path.starts_with(part));
         follow(path, test, &mut reached);
     }
     let known: BTreeSet<&str> = reached.iter().map(|r| r.path.as_str()).collect();
@@ -92,7 +92,9 @@ pub fn rust() -> (Vec<Rust>, Vec<String>) {
 fn is_root(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     let inside = match parts.as_slice() {
-        ["crates", _, rest @ ..] | ["tests", "powercut", rest @ ..] | ["tests", rest @ ..] => rest,
+        ["crates", _, rest @ ..]
+        | ["tests", "powercut", rest @ ..]
+        | ["tests" | "fuzz", rest @ ..] => rest,
         _ => return false,
     };
     matches!(
