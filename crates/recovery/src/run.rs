@@ -4,9 +4,10 @@ use std::path::Path;
 
 use buffer::BufferPool;
 use txn::Txn;
+use txn::record::{Ending, kind as xact};
 use types::{Lsn, RelFileNumber};
 use wal::{
-    Checkpoint, ControlFile, DecodedRecord, EndOfLog, OtherSlot, ServerState, Wal, WalReader,
+    Checkpoint, ControlFile, DecodedRecord, EndOfLog, OtherSlot, Rmgr, ServerState, Wal, WalReader,
     WalStart, position,
 };
 
@@ -71,6 +72,10 @@ pub fn run(context: &Recovery<'_>, progress: &mut dyn FnMut(Lsn)) -> Result<Reco
     let elapsed = began.elapsed().as_secs_f64();
     let timeline = control.checkpoint.timeline;
     wal::end::check_end(context.wal.dir(), timeline, control.system, start, &end)?;
+    if was_crash {
+        let (dir, system) = (context.wal.dir(), control.system);
+        wal::end::check_records_behind(dir, timeline, system, &end, &durable_by)?;
+    }
     check(&control, &end, &redo)?;
     let prepared = wal::end::wipe_after(context.wal.dir(), timeline, end.lsn)?;
     context.wal.start_at(log_at(&control, end.lsn, prepared));
@@ -129,6 +134,13 @@ fn replay(
 fn log_at(control: &ControlFile, end: Lsn, prepared: u64) -> WalStart {
     let Checkpoint { redo, timeline, .. } = control.checkpoint;
     WalStart { system: control.system, timeline, end, redo, prepared }
+}
+
+/// Up to where the log had been durable by the account of a record.
+fn durable_by(record: &DecodedRecord) -> Option<Lsn> {
+    let ends = matches!(record.kind(), xact::COMMIT | xact::ABORT);
+    (record.rmgr().ok()? == Rmgr::Xact && ends).then_some(())?;
+    Some(Ending::decode(record.data())?.flushed)
 }
 
 /// Refuses to go on where something proves that the log is not whole.

@@ -87,7 +87,7 @@ impl Txn {
 
     fn log_commit(&self, transaction: &Transaction, xid: Xid, asynchronous: bool) -> Result<Lsn> {
         let place = Place::of(xid);
-        let data = ending(transaction).encode();
+        let data = ending(transaction, self.wal.flush_lsn()).encode();
         let pin = self.pool.read(place.tag()?)?;
         let mut page = pin.exclusive();
         let change = Change { rmgr: Rmgr::Xact, kind: kind::COMMIT, xid, data: &[&data] };
@@ -135,7 +135,7 @@ impl Txn {
 
     /// The end of the ABORT record; `None`: the log has no room for it.
     fn log_abort(&self, transaction: &Transaction, xid: Xid) -> Option<Lsn> {
-        let data = ending(transaction).encode();
+        let data = ending(transaction, self.wal.flush_lsn()).encode();
         let record =
             Record { rmgr: Rmgr::Xact, kind: kind::ABORT, xid, blocks: &[], data: &[&data] };
         if record.check_size().is_err() || self.wal.ensure_room().is_err() {
@@ -184,9 +184,10 @@ impl Txn {
     }
 }
 
-fn ending(transaction: &Transaction) -> Ending {
+fn ending(transaction: &Transaction, flushed: Lsn) -> Ending {
     Ending {
         time: sys::clock::wall_micros_since_2000(),
+        flushed,
         dropped: transaction.dropped.clone(),
         created: transaction.created.clone(),
         subxids: Vec::new(),

@@ -9,16 +9,19 @@
 //!    12  created        u32
 //!    16  subxids        u32
 //!    20  invalidations  u32
-//!    24  relation files to remove (u64 each): those dropped, then those created
+//!    24  flushed        u64   up to where the log was durable when the transaction ended
+//!    32  relation files to remove (u64 each): those dropped, then those created
 //!        subtransactions (u64 each)
 //!        relations whose entries in the system tables changed (u32 each)
 //! STATUS_PAGE  one block, made anew: a status page without any transaction
 //! COUNTERS     no block; main data: next object identifier u64, next relation file number u64
 //! ```
 //!
-//! Redo of COMMIT removes the files dropped, redo of ABORT those created.
+//! Redo of COMMIT removes the files dropped, redo of ABORT those created. The flush position is for
+//! a log that turns out damaged: a record behind the damage proves with it that the log had been
+//! durable there.
 
-use types::{Oid, RelFileNumber, Xid};
+use types::{Lsn, Oid, RelFileNumber, Xid};
 use wal::DecodedRecord;
 
 /// Kinds of records of [`wal::Rmgr::Xact`].
@@ -44,13 +47,15 @@ pub fn kind_name(number: u8) -> &'static str {
     }
 }
 
-const FIXED: usize = 24;
+const FIXED: usize = 32;
 
 /// What the end of a transaction says in the log.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Ending {
     /// When, in microseconds since 2000-01-01 UTC.
     pub time: i64,
+    /// Up to where the log was durable then.
+    pub flushed: Lsn,
     /// Relation files that go away with a commit.
     pub dropped: Vec<RelFileNumber>,
     /// Relation files that go away with an abort.
@@ -69,6 +74,7 @@ impl Ending {
         let mut bytes = Vec::with_capacity(FIXED + 8 * counts.iter().sum::<usize>());
         bytes.extend_from_slice(&self.time.to_le_bytes());
         counts.iter().for_each(|&n| bytes.extend_from_slice(&(n as u32).to_le_bytes()));
+        bytes.extend_from_slice(&self.flushed.0.to_le_bytes());
         let files = self.dropped.iter().chain(&self.created).map(|file| file.0);
         let wide = files.chain(self.subxids.iter().map(|xid| xid.0));
         wide.for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
@@ -90,6 +96,7 @@ impl Ending {
         let mut numbers = wide.chunks_exact(8).map(u64_of);
         Some(Ending {
             time: u64_of(&fixed[..8]) as i64,
+            flushed: Lsn(u64_of(&fixed[24..32])),
             dropped: numbers.by_ref().take(dropped).map(RelFileNumber).collect(),
             created: numbers.by_ref().take(created).map(RelFileNumber).collect(),
             subxids: numbers.map(Xid).collect(),
@@ -161,6 +168,7 @@ mod tests {
     fn example() -> Ending {
         Ending {
             time: -5,
+            flushed: Lsn(77),
             dropped: vec![RelFileNumber(100), RelFileNumber(1 << 40)],
             created: vec![RelFileNumber(7)],
             subxids: vec![Xid(9), Xid(10)],
@@ -185,7 +193,7 @@ mod tests {
         for length in 0..bytes.len() {
             assert_eq!(Ending::decode(&bytes[..length]), None, "{length}");
         }
-        for at in 8..FIXED {
+        for at in 8..24 {
             let mut bytes = bytes.clone();
             bytes[at] = 0xFF;
             assert_eq!(Ending::decode(&bytes), None, "{at}");

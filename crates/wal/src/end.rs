@@ -5,7 +5,8 @@
 //! do, and then the log is damaged and the server refuses to start rather than forget acknowledged
 //! commits:
 //!
-//! - a later page header says that the log had been durable beyond the gap;
+//! - a later page header, or a later record of a transaction's end, says that the log had been
+//!   durable beyond the gap;
 //! - the log ends where no crash can end it (see `reader`): a segment is missing or cut short, is
 //!   of another system, or holds a page of a later place;
 //! - a segment's file, wherever it stands, begins with a page of a later place, or is a second copy
@@ -22,10 +23,11 @@ use sys::fs::{self, File, OpenHow};
 use sys::mutant::{self, Mutant};
 use types::{Lsn, SystemId, TimelineId};
 
+use crate::decode::DecodedRecord;
 use crate::error::Error;
 use crate::page::PageHeader;
 use crate::position::{self, PAGE, SEGMENT_HEADER, SEGMENT_SIZE};
-use crate::reader::EndOfLog;
+use crate::reader::{EndOfLog, WalReader};
 use crate::segments;
 
 /// Fails if something proves that the log, needed from `redo` on, had gone on behind `end`.
@@ -63,6 +65,51 @@ pub fn check_end(
         }
     }
     Ok(())
+}
+
+/// Shows `look` every valid record behind the end, as far as segments of the timeline exist. They
+/// are legal after a power cut, but what they say may prove that the end is none: `look` answers
+/// up to where the log had been durable by their account. Fails if that is beyond the end.
+pub fn check_records_behind(
+    dir: &Path,
+    timeline: TimelineId,
+    system: SystemId,
+    end: &EndOfLog,
+    look: &dyn Fn(&DecodedRecord) -> Option<Lsn>,
+) -> Result<(), Error> {
+    let mut record = DecodedRecord::default();
+    let mut from = position::record_start_at(end.lsn).0;
+    for segment in later_segments(dir, timeline, end.lsn)? {
+        let file = File::open(&dir.join(position::segment_name(timeline, segment)), OpenHow::READ)?;
+        let mut page = [0; PAGE as usize];
+        let first = segment * SEGMENT_SIZE;
+        for address in (first..first + SEGMENT_SIZE).step_by(PAGE as usize) {
+            if address + PAGE <= from || file.read_at(&mut page, address - first)? < page.len() {
+                continue;
+            }
+            while let Some(at) = claimed_record(&page, address, from) {
+                let mut reader = WalReader::new(dir, timeline, system, Lsn(at));
+                let valid = matches!(reader.read(&mut record), Ok(true));
+                if let Some(proven) = look(&record).filter(|proven| valid && *proven > end.lsn) {
+                    let segment = position::segment_name(timeline, end.segment);
+                    let why = end.why.clone();
+                    return Err(Error::DurableGap { end: end.lsn, why, segment, proven });
+                }
+                from = if valid { record.end().0 } else { at + position::ALIGN };
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The first place in the page, at or behind `from`, where a record says that it starts there. One
+/// whose position would stand on the next page is passed by: the page's header is in between.
+fn claimed_record(page: &[u8; PAGE as usize], address: u64, from: u64) -> Option<u64> {
+    let start = from.max(address + position::header_size(address));
+    (start..(address + PAGE).saturating_sub(15)).step_by(position::ALIGN as usize).find(|at| {
+        let claim = (at - address) as usize + 8;
+        page[claim..claim + 8] == at.to_le_bytes()
+    })
 }
 
 /// Fails if a segment's file holds what cannot stand under its name.

@@ -26,7 +26,7 @@ use types::{Lsn, SystemId, TimelineId};
 use crate::position::{self, SEGMENT_HEADER, SEGMENT_SIZE};
 
 /// The version of everything in a segment; a server refuses any other.
-pub const LOG_FORMAT_VERSION: u32 = 1;
+pub const LOG_FORMAT_VERSION: u32 = 2;
 
 const PAGE_MAGIC: u16 = 0x4D57;
 const SEGMENT_MAGIC: [u8; 8] = *b"MAMONTWL";

@@ -82,10 +82,10 @@ fn the_log_of_another_system_is_refused() {
     let first = bytes_at(&place.join("pg_wal").join(name), 0, 64);
     // A segment of another format: the header is whole, so this is no torn write.
     change(&place.join("pg_wal").join(name), 0, 64, |bytes| {
-        bytes[40] = 2;
+        bytes[40] = 9;
         let crc = crc32(crc32(0, &first[48..56]), &bytes[32..60]);
         bytes[60..].copy_from_slice(&crc.to_le_bytes());
     });
-    refused(&place, "another format", &["segment has log format version 2", name]);
+    refused(&place, "another format", &["segment has log format version 9", name]);
     assert_eq!(place.join("pg_wal").join(name).metadata().expect("there").len(), SEGMENT);
 }

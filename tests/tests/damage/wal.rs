@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use tests::client::Client;
 use tests::server::Server;
 
 use super::support::{
@@ -32,15 +33,22 @@ fn dump(data: &Path) -> (Vec<(u64, String)>, String) {
     (records, done.stdout.lines().last().unwrap_or_default().to_owned())
 }
 
-/// A server killed after 300 commits of one row each, with no checkpoint after the first.
-fn killed() -> (Server, PathBuf) {
-    let mut server = setup().start();
+/// A server after 300 commits of one row each, with no checkpoint after the first.
+fn running() -> (Server, Client) {
+    let server = setup().start();
     let mut client = server.connect();
     client.ok("CREATE TABLE t (a int, b text); CHECKPOINT");
     for number in 0..300 {
         client.ok(&format!("INSERT INTO t VALUES ({number}, '{}')", "x".repeat(60)));
     }
-    client.ok("UPDATE t SET a = a WHERE a < 20; DELETE FROM t WHERE a < 10");
+    client.ok("UPDATE t SET a = a WHERE a < 20");
+    (server, client)
+}
+
+/// The same, killed after one more that deletes ten rows.
+fn killed() -> (Server, PathBuf) {
+    let (mut server, mut client) = running();
+    client.ok("DELETE FROM t WHERE a < 10");
     let data = server.data().to_owned();
     drop(client);
     server.kill();
@@ -113,6 +121,40 @@ fn a_flipped_bit_in_any_field_of_a_page_header_is_refused_where_later_log_was_du
         flip(&segment, offset, 2);
     }
     server_on(&case).start_again();
+}
+
+/// All of these stand on the last page of the log, behind which no page was begun: what proves that
+/// they had been durable is that a later COMMIT says so.
+#[test]
+fn a_flipped_bit_just_before_the_last_commits_is_refused_too() {
+    let (mut server, mut client) = running();
+    let data = server.data().to_owned();
+    let commits_on_the_last_page = || -> Vec<u64> {
+        let (records, _) = dump(&data);
+        let last_page = records.last().expect("some").0 / PAGE;
+        let is_one =
+            |(at, line): &&(u64, String)| line.contains("COMMIT") && at / PAGE == last_page;
+        records.iter().filter(is_one).map(|(at, _)| *at).collect()
+    };
+    while commits_on_the_last_page().len() < 6 {
+        client.ok("UPDATE t SET a = a WHERE a = 100");
+    }
+    drop(client);
+    server.kill();
+    let commits = commits_on_the_last_page();
+    let case = server.scratch().join("case");
+    copy(&data, &case);
+    let before_the_last = &commits[..commits.len() - 1];
+    for position in before_the_last.iter().rev().take(4) {
+        let (segment, offset) = place(&case, position + 60);
+        flip(&segment, offset, 1);
+        let ends = format!("the write-ahead log ends at {}/{:X}", position >> 32, position);
+        refused(&case, "an early COMMIT", &["had been durable up to", &ends]);
+        flip(&segment, offset, 1);
+    }
+    let mut server = server_on(&case);
+    server.start_again();
+    assert_eq!(server.connect().value("SELECT count(*) FROM t"), "300", "all bits are back");
 }
 
 /// The last record of all looks torn when it is damaged: it is lost, it alone, and the rest is
