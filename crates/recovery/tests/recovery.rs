@@ -254,16 +254,23 @@ fn a_commit_of_an_earlier_life_does_not_come_back() {
     let mut world = World::new(64);
     let rel = world.table();
     insert(&world, rel, 0..3);
+    let one = |world: &World, n: i32| {
+        let mut tx = world.txn.begin();
+        world.heap(rel).insert(&mut tx, &row(n, "t")).expect("insert");
+        world.txn.commit(&mut tx, false).expect("asynchronous commit");
+    };
     let gap = world.wal.insert_lsn();
-    insert(&world, rel, 7..8);
+    one(&world, 7);
     let behind = world.wal.insert_lsn();
-    insert(&world, rel, 8..9);
+    one(&world, 8);
+    world.wal.flush(world.wal.insert_lsn()).expect("one flush for both");
     tear_log(&world, gap..behind);
     world.crash();
     let recovered = try_recover(&world).expect("recovery");
     assert_eq!(recovered.end, gap, "{recovered:?}");
-    insert(&world, rel, 9..10);
+    one(&world, 9);
     assert_eq!(world.wal.insert_lsn(), behind, "the gap is filled exactly");
+    world.wal.flush(behind).expect("flush");
     world.crash();
     let recovered = try_recover(&world).expect("recovery");
     assert_eq!(recovered.end, behind, "{recovered:?}");
