@@ -22,8 +22,13 @@ powercut *args:
 
 # Switch on bugs, one after the other, and see that the power cuts catch them
 mutants *args:
-    cargo build --workspace --bins && cargo build -p postmaster --features faults --bin postmaster-faults
+    cargo build --workspace --bins && cargo build --workspace --features postmaster/faults --bin postmaster-faults
     cargo run -p tests --bin mutants -- {{args}}
+
+# Fail the n-th operation on a file, for every n: just faults --only sync:wal:EIO:17:once
+faults *args:
+    cargo build --workspace --bins && cargo build --workspace --features postmaster/faults --bin postmaster-faults
+    cargo run -p tests --bin faults -- {{args}}
 
 # Measure COPY, commits and redo, beside PostgreSQL where it is installed
 bench *args:

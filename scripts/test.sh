@@ -12,6 +12,8 @@ rm -f "$target/skipped.txt"
 
 # Cargo builds binaries for the tests of their own package only; the tests in tests/ need them all.
 cargo build --workspace --bins
+# The daemon of the tests that fail the disk; no other build has its faults.
+cargo build --workspace --features postmaster/faults --bin postmaster-faults
 
 status=0
 if cargo nextest --version >/dev/null 2>&1; then

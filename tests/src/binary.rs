@@ -15,6 +15,12 @@ pub fn postmaster() -> &'static Path {
     PATH.get_or_init(|| find("postmaster"))
 }
 
+/// The daemon with faults of the disk on order.
+pub fn postmaster_faults() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| find("postmaster-faults"))
+}
+
 /// The command-line tool.
 pub fn mamont() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
@@ -49,7 +55,8 @@ pub fn find(name: &str) -> PathBuf {
     let path = dir.join(name);
     assert!(
         path.exists(),
-        "{} is not there; scripts/test.sh builds it, or `cargo build --workspace --bins`",
+        "{} is not there; scripts/test.sh builds it, or `cargo build --workspace --bins` (with \
+         `--features postmaster/faults` for the one with faults)",
         path.display()
     );
     warn_if_stale(&path);

@@ -24,6 +24,7 @@ pub mod clock;
 pub mod crash;
 pub mod dataset;
 pub mod draw;
+pub mod faults;
 pub mod log;
 pub mod powercut;
 pub mod processes;

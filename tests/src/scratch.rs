@@ -19,6 +19,12 @@ impl Scratch {
         Scratch { dir: Some(dir.expect("the temporary directory takes a new one")) }
     }
 
+    /// A new directory in memory, if there is such a place: a sync costs nothing there.
+    pub fn in_memory() -> Scratch {
+        let dir = tempfile::Builder::new().prefix("mf").rand_bytes(8).tempdir_in("/dev/shm");
+        dir.map_or_else(|_| Scratch::new(), |dir| Scratch { dir: Some(dir) })
+    }
+
     /// Its path.
     pub fn path(&self) -> &Path {
         self.dir.as_ref().expect("it is taken out only when dropped").path()

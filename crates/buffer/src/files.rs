@@ -169,9 +169,12 @@ impl RelationFiles {
             let in_segment = (BLOCKS_PER_SEGMENT - at % BLOCKS_PER_SEGMENT).min(first + count - at);
             let fresh = at.is_multiple_of(BLOCKS_PER_SEGMENT);
             let file = self.file(SegmentId::of(tag), fresh || fork != Fork::Main)?;
-            write_zeros(&file, offset(at), in_segment)?;
-            if fresh && at > 0 {
-                self.sync_directory()?;
+            file.extend(offset(at), u64::from(in_segment) * PAGE_SIZE as u64)?;
+            if fresh
+                && at > 0
+                && let Err(error) = self.sync_directory()
+            {
+                wal::panic_exit("could not sync the directory of relation files", &error);
             }
             at += in_segment;
         }
@@ -228,7 +231,9 @@ impl RelationFiles {
             let length = u64::from(keep) * PAGE_SIZE as u64;
             if file.len()? > length {
                 file.truncate(length)?;
-                file.sync_data()?;
+                if let Err(error) = file.sync_data() {
+                    wal::panic_exit("could not sync a relation file", &error);
+                }
             }
         }
         Ok(())
@@ -246,19 +251,6 @@ impl RelationFiles {
             .filter_map(|name| SegmentId::parse(name))
             .collect())
     }
-}
-
-/// Writes blocks of zeros, a megabyte at a time.
-fn write_zeros(file: &File, mut at: u64, blocks: u32) -> io::Result<()> {
-    let mut left = blocks as usize * PAGE_SIZE;
-    let zeros = vec![0; left.min(1 << 20)];
-    while left > 0 {
-        let now = left.min(zeros.len());
-        file.write_all_at(&zeros[..now], at)?;
-        at += now as u64;
-        left -= now;
-    }
-    Ok(())
 }
 
 fn offset(block: BlockNo) -> u64 {

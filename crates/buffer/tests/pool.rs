@@ -178,6 +178,28 @@ fn redo_brings_back_what_only_the_log_holds() {
     assert_eq!(redo_all(&f), 50, "a second time only images are restored");
 }
 
+/// The kernel shows a page whose sync has failed as it was written, and calls it clean: if redo
+/// believed its position, nobody would write it again, and a power cut would find the disk without
+/// it. So a page that its record makes anew, and that has no image in the log, is not even read.
+#[test]
+fn redo_writes_a_page_again_that_a_failed_sync_has_lost() {
+    let f = fixture(64);
+    make_pages(&f.pool, 10);
+    f.pool.wal().flush(f.pool.wal().insert_lsn()).expect("flush");
+    for page in f.pool.begin_checkpoint() {
+        f.pool.write_for_checkpoint(page).expect("written");
+    }
+    f.segment.reset();
+    start(&f.pool);
+    f.pool.files().close(REL);
+    redo_all(&f);
+    assert_eq!(
+        f.pool.begin_checkpoint().len(),
+        10,
+        "all are dirty, and will be written and synced"
+    );
+}
+
 #[test]
 fn damage_is_named_by_file_and_block() {
     let f = fixture(16);

@@ -41,7 +41,7 @@ mod value;
 pub use check::MAX_LISTEN_ADDRESSES;
 pub use error::{Error, Problem};
 pub use kind::{Context, Kind, MemoryUnit, Setting, TimeUnit};
-pub use load::{DEFAULT_FILE, MAX_FILE_SIZE, load, parse};
+pub use load::{DEFAULT_FILE, MAX_FILE_SIZE, load, load_by, parse};
 pub use reload::Changes;
 pub use show::SettingRow;
 pub use table::{Settings, find, settings};

@@ -6,7 +6,7 @@
 //! the number of problems that are told is bounded too.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 use std::path::Path;
 
@@ -30,7 +30,17 @@ const MAX_PROBLEMS: usize = 50;
 
 /// Reads the file, then applies the overrides (`NAME=VALUE` each).
 pub fn load(path: &Path, overrides: &[String]) -> Result<Settings, Error> {
-    let text = read(path)?;
+    load_by(read_file, path, overrides)
+}
+
+/// As [`load()`], by a reader of files that says `FileTooLarge` of one beyond so many bytes: the
+/// server's own, which all its file I/O passes.
+pub fn load_by(
+    read_file: impl FnOnce(&Path, usize) -> io::Result<Vec<u8>>,
+    path: &Path,
+    overrides: &[String],
+) -> Result<Settings, Error> {
+    let text = read(read_file, path)?;
     let place = path.display().to_string();
     let mut settings = parse(&text, &place, overrides)?;
     settings.config_file = place;
@@ -52,9 +62,24 @@ pub fn parse(text: &str, place: &str, overrides: &[String]) -> Result<Settings, 
     reader.finish()
 }
 
-fn read(path: &Path) -> Result<String, Error> {
-    let fail = |error: std::io::Error| {
+/// The whole file, or one byte more than `max` of it.
+fn read_file(path: &Path, max: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(max as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn read(
+    read_file: impl FnOnce(&Path, usize) -> io::Result<Vec<u8>>,
+    path: &Path,
+) -> Result<String, Error> {
+    let too_large = || {
+        let why = format!("it is larger than {MAX_FILE_SIZE} bytes");
+        Error::unreadable(path, why, None)
+    };
+    let fail = |error: io::Error| {
         let hint = match error.kind() {
+            ErrorKind::FileTooLarge => return too_large(),
             ErrorKind::NotFound => "Expected the path of a TOML file.",
             ErrorKind::PermissionDenied => "The user who runs the server must be able to read it.",
             _ => return Error::unreadable(path, error, None),
@@ -65,12 +90,9 @@ fn read(path: &Path) -> Result<String, Error> {
     if !std::fs::metadata(path).map_err(fail)?.is_file() {
         return Err(Error::unreadable(path, "it is not a regular file", None));
     }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(fail)?;
-    file.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes).map_err(fail)?;
+    let bytes = read_file(path, MAX_FILE_SIZE as usize).map_err(fail)?;
     if bytes.len() as u64 > MAX_FILE_SIZE {
-        let why = format!("it is larger than {MAX_FILE_SIZE} bytes");
-        return Err(Error::unreadable(path, why, None));
+        return Err(too_large());
     }
     String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();

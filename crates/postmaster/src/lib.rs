@@ -41,6 +41,11 @@ mod states;
 pub fn main() -> ExitCode {
     sys::process::init_title();
     let level = logging::start();
+    #[cfg(feature = "faults")]
+    if let Err(why) = sys::fs::plan::from_environment() {
+        tracing::error!("{why}");
+        return ExitCode::FAILURE;
+    }
     std::panic::set_hook(Box::new(|panic| tracing::error!("PANIC: {panic}")));
     let arguments = cli::Arguments::parse();
     match start::run(arguments, level) {

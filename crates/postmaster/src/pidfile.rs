@@ -7,8 +7,9 @@
 //!
 //! The file decides nothing: the lock on the directory does. A file that a killed server left
 //! behind is read for the pid (to say who is in the way, and how long to wait for its children),
-//! then written anew. Only the postmaster touches it.
+//! then written anew: on a full disk in place, so that no recovery is kept from starting. Only the postmaster touches it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -98,9 +99,27 @@ impl PidFile {
         );
         // A reader sees the old file or the new one; it need not survive a power cut.
         let temporary = self.path.with_extension("pid.new");
-        File::open(&temporary, OpenHow { truncate: true, ..OpenHow::CREATE })?
-            .write_all_at(text.as_bytes(), 0)?;
-        Ok(fs::rename(&temporary, &self.path)?)
+        let made = File::open(&temporary, OpenHow { truncate: true, ..OpenHow::CREATE })
+            .and_then(|file| file.write_all_at(text.as_bytes(), 0))
+            .and_then(|()| fs::rename(&temporary, &self.path));
+        match made {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                // Nobody should see it half-written.
+                fs::remove(&temporary).unwrap_or(());
+                self.write_in_place(&text, error)
+            }
+            made => Ok(made?),
+        }
+    }
+
+    /// On a full disk, over the file that is there, which has its room. A reader may then see a
+    /// part; where there is none, `error` stands.
+    fn write_in_place(&self, text: &str, error: io::Error) -> Result<(), Error> {
+        let Ok(file) = File::open(&self.path, OpenHow::READ_WRITE) else {
+            return Err(error.into());
+        };
+        file.write_all_at(text.as_bytes(), 0)?;
+        Ok(file.truncate(text.len() as u64)?)
     }
 
     /// Removes the file at the end of the server.

@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use sys::mutant::{self, Mutant};
 use types::{Lsn, Xid};
+use wal::segments::RoomFor;
 use wal::{Checkpoint, ControlFile, Record, Rmgr, ServerState, checkpoint::kind, position};
 
 use crate::error::Error;
@@ -131,8 +132,8 @@ fn make(
 ) -> Result<Outcome, Error> {
     let (wal, progress) = (server.wal(), server.progress());
     let begun = Instant::now();
-    // Room for the record, found now: a full disk fails the checkpoint before it does anything.
-    wal.ensure_room()?;
+    // Room for the record, found now, in the reserve if need be: see `wal::segments`.
+    wal.ensure_room_for(RoomFor::Checkpoint)?;
     let early = mutant::on(Mutant::RedoAfterScan);
     let early = early.then(|| write_buffers(server, wal.redo_lsn(), pacing)).transpose()?;
     let redo = wal.move_redo();
@@ -208,7 +209,7 @@ fn insert_record(
     let body = checkpoint.encode(&running);
     let kind = if shutdown { kind::CHECKPOINT_SHUTDOWN } else { kind::CHECKPOINT_ONLINE };
     let record = Record { rmgr: Rmgr::Xlog, kind, xid: Xid::INVALID, blocks: &[], data: &[&body] };
-    wal.ensure_room()?;
+    wal.ensure_room_for(RoomFor::Checkpoint)?;
     let critical = shmem::enter_critical();
     let end = wal.insert(&record);
     shmem::leave_critical(critical);

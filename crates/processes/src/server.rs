@@ -40,7 +40,7 @@ pub struct ConfigSource {
 impl ConfigSource {
     /// Reads the settings.
     pub fn load(&self, data_dir: &Path) -> Result<Settings, config::Error> {
-        let mut settings = config::load(&self.file, &self.overrides)?;
+        let mut settings = config::load_by(sys::fs::read_limited, &self.file, &self.overrides)?;
         settings.data_directory = data_dir.display().to_string();
         Ok(settings)
     }

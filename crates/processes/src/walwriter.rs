@@ -16,16 +16,22 @@
 //! If it ends by itself, the postmaster starts another; a failed write or sync of the log is a
 //! PANIC (see `wal::write`).
 
+use std::time::{Duration, Instant};
+
 use shmem::{WaitEvent, proc};
 use sys::signal::Pending;
 
 use crate::checkpointer;
 use crate::server::Server;
 
+/// How often it is told that no segment can be made.
+const TELL_EVERY: Duration = Duration::from_secs(30);
+
 /// Runs until TERM; answers the exit code.
 pub fn main(server: &Server) -> i32 {
     let wal = server.wal();
     wal.set_walwriter(Some(proc::my_index()));
+    let mut told = None;
     loop {
         proc::me().latch.reset();
         if Pending::term() {
@@ -37,6 +43,7 @@ pub fn main(server: &Server) -> i32 {
         if let Err(error) = wal.background_flush() {
             tracing::error!("walwriter: {error}");
         }
+        prepare_ahead(server, &mut told);
         checkpointer::request_for_log(server);
         let delay = server.settings().wal_writer_delay;
         let _wait = proc::me().waiting(WaitEvent::WalwriterMain);
@@ -44,4 +51,17 @@ pub fn main(server: &Server) -> i32 {
     }
     wal.set_walwriter(None);
     0
+}
+
+/// Makes segments ahead. While that fails, which on a full disk it may do for long, it is told now
+/// and then, and the rest of the walwriter's work goes on.
+fn prepare_ahead(server: &Server, told: &mut Option<Instant>) {
+    match server.wal().prepare_ahead() {
+        Ok(()) => *told = None,
+        Err(error) if told.is_none_or(|at| at.elapsed() >= TELL_EVERY) => {
+            *told = Some(Instant::now());
+            tracing::warn!("no segment of the log can be made ahead of need: {error}");
+        }
+        Err(_) => {}
+    }
 }

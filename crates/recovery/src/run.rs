@@ -6,6 +6,7 @@ use buffer::BufferPool;
 use txn::Txn;
 use txn::record::{Ending, kind as xact};
 use types::{Lsn, RelFileNumber};
+use wal::end::Later;
 use wal::{
     Checkpoint, ControlFile, DecodedRecord, EndOfLog, OtherSlot, Rmgr, ServerState, Wal, WalReader,
     WalStart, position,
@@ -63,7 +64,7 @@ pub fn run(context: &Recovery<'_>, progress: &mut dyn FnMut(Lsn)) -> Result<Reco
         );
         control.state = ServerState::InCrashRecovery;
         control.update(context.data_dir)?;
-        make_durable(context, start)?;
+        make_durable(context, &control)?;
     }
     context.txn.init_shared(next_xid, next_oid, next_relfile);
     let mut redo = Redo::new(context.pool, context.txn);
@@ -77,7 +78,11 @@ pub fn run(context: &Recovery<'_>, progress: &mut dyn FnMut(Lsn)) -> Result<Reco
         wal::end::check_records_behind(dir, timeline, system, &end, &durable_by)?;
     }
     check(&control, &end, &redo)?;
-    let prepared = wal::end::wipe_after(context.wal.dir(), timeline, end.lsn)?;
+    let later = match was_crash {
+        true => Later::Wipe(context.wal.segments_ahead()),
+        false => Later::Keep,
+    };
+    let prepared = wal::end::wipe_after(context.wal.dir(), timeline, end.lsn, later)?;
     context.wal.start_at(log_at(&control, end.lsn, prepared));
     if was_crash {
         tracing::info!(
@@ -89,22 +94,13 @@ pub fn run(context: &Recovery<'_>, progress: &mut dyn FnMut(Lsn)) -> Result<Reco
     Ok(Recovered { was_crash, redo: start, end: end.lsn, records, why: end.why, next_relfile })
 }
 
-/// Asks the disk for all that the server before has handed to the kernel.
-fn make_durable(context: &Recovery<'_>, redo: Lsn) -> Result<(), Error> {
-    let (timeline, dir) = (context.wal.timeline(), context.wal.dir());
-    let first = wal::position::segment_of(redo);
-    for (found, segment) in wal::segments::list_segments(dir).map_err(wal::Error::from)? {
-        if segment >= first {
-            let path = dir.join(wal::position::segment_name(found, segment));
-            sync(&path).map_err(wal::Error::from)?;
-        }
-    }
-    tracing::debug!("log of timeline {} synced from {redo} on", timeline.0);
+/// Asks the disk for all that the server before has handed to the kernel. Of the relation files
+/// that is not the whole truth after a failed sync; but redo writes every page again that was
+/// changed since the redo position.
+fn make_durable(context: &Recovery<'_>, control: &ControlFile) -> Result<(), Error> {
+    let Checkpoint { redo, timeline, .. } = control.checkpoint;
+    wal::end::make_durable(context.wal.dir(), timeline, control.system, redo)?;
     Ok(context.pool.files().make_durable().map_err(buffer::Error::from)?)
-}
-
-fn sync(path: &Path) -> std::io::Result<()> {
-    sys::fs::File::open(path, sys::fs::OpenHow::READ_WRITE)?.sync_all()
 }
 
 fn replay(

@@ -11,6 +11,8 @@
 mod dir;
 mod error;
 mod file;
+#[cfg(feature = "faults")]
+pub mod plan;
 mod seam;
 
 pub use dir::{
@@ -21,4 +23,4 @@ pub use error::os_error;
 pub use file::{File, OpenHow};
 pub use seam::Op;
 #[cfg(feature = "faults")]
-pub use seam::set_fault_plan;
+pub use seam::{Fault, set_fault_plan};

@@ -20,7 +20,7 @@
 //!
 //! ABORT needs nothing durable, unless the transaction made files: they go once the record that
 //! names them is flushed. Otherwise the record is for readers of the log; if the log has no room
-//! for it, it is left out, and files it would name stay until the next start. What the transaction
+//! for it, not even in its reserve, it is left out, and files it would name stay until the next start. What the transaction
 //! wrote stays, invisible, until it is pruned.
 //!
 //! Once the COMMIT record is in the log there is no way back: a failure to flush it ends the
@@ -32,6 +32,7 @@ use buffer::{BlockFlags, Change, SegmentId, Touched};
 use shmem::proc;
 use sys::mutant::{self, Mutant};
 use types::{Fork, Lsn, RelFileNumber, Xid};
+use wal::segments::RoomFor;
 use wal::{Record, Rmgr};
 
 use crate::error::Result;
@@ -138,7 +139,7 @@ impl Txn {
         let data = ending(transaction, self.wal.flush_lsn()).encode();
         let record =
             Record { rmgr: Rmgr::Xact, kind: kind::ABORT, xid, blocks: &[], data: &[&data] };
-        if record.check_size().is_err() || self.wal.ensure_room().is_err() {
+        if record.check_size().is_err() || self.wal.ensure_room_for(RoomFor::Abort).is_err() {
             return None;
         }
         let _critical = shmem::enter_critical();

@@ -14,7 +14,8 @@
 //!   and only when recovery does not need it any more.
 //!
 //! What lies behind the end is wiped, durably, before the first new record: otherwise new log
-//! could come to stand exactly before a stale record of the old life and revive it.
+//! could come to stand exactly before a stale record of the old life and revive it. Segments that
+//! stood ready are wiped and kept, so that recovery needs no room on a full disk.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -29,6 +30,9 @@ use crate::page::PageHeader;
 use crate::position::{self, PAGE, SEGMENT_HEADER, SEGMENT_SIZE};
 use crate::reader::{EndOfLog, WalReader};
 use crate::segments;
+
+/// Bytes that are read or written at a time.
+const PIECE: u64 = 1 << 20;
 
 /// Fails if something proves that the log, needed from `redo` on, had gone on behind `end`.
 pub fn check_end(
@@ -46,22 +50,17 @@ pub fn check_end(
     for segment in later_segments(dir, timeline, end.lsn)? {
         let path = dir.join(position::segment_name(timeline, segment));
         let file = File::open(&path, OpenHow::READ)?;
-        let first = segment * SEGMENT_SIZE;
-        let mut header = [0; SEGMENT_HEADER as usize];
-        for address in (first..first + SEGMENT_SIZE).step_by(PAGE as usize) {
-            if address < end.lsn.0 {
-                continue;
-            }
-            let got = file.read_at(&mut header, address - first)?;
-            let Ok(found) = PageHeader::decode(&header[..got], address, system) else { continue };
-            if found.timeline == timeline && found.flushed > end.lsn {
-                return Err(Error::DurableGap {
-                    end: end.lsn,
-                    why: end.why.clone(),
-                    segment: position::segment_name(timeline, end.segment),
-                    proven: found.flushed,
-                });
-            }
+        let headers = page_headers(&file, segment, system)?;
+        let proof = headers.iter().find(|found| {
+            found.address >= end.lsn.0 && found.timeline == timeline && found.flushed > end.lsn
+        });
+        if let Some(found) = proof {
+            return Err(Error::DurableGap {
+                end: end.lsn,
+                why: end.why.clone(),
+                segment: position::segment_name(timeline, end.segment),
+                proven: found.flushed,
+            });
         }
     }
     Ok(())
@@ -137,21 +136,109 @@ fn check_names(dir: &Path, timeline: TimelineId, system: SystemId, redo: Lsn) ->
     Ok(())
 }
 
-/// Wipes everything behind `end` and returns the last segment that exists: the one that holds it,
-/// which is there even where the end is its first byte, since segments are made ahead.
-pub fn wipe_after(dir: &Path, timeline: TimelineId, end: Lsn) -> Result<u64, Error> {
+/// The headers of a segment's pages that are valid where they stand.
+fn page_headers(file: &File, segment: u64, system: SystemId) -> Result<Vec<PageHeader>, Error> {
+    let mut piece = vec![0; PIECE as usize];
+    let mut headers = Vec::new();
+    for at in (0..SEGMENT_SIZE).step_by(PIECE as usize) {
+        let got = file.read_at(&mut piece, at)?;
+        for (page, bytes) in piece[..got].chunks(PAGE as usize).enumerate() {
+            let address = segment * SEGMENT_SIZE + at + page as u64 * PAGE;
+            let bytes = &bytes[..bytes.len().min(SEGMENT_HEADER as usize)];
+            headers.extend(PageHeader::decode(bytes, address, system));
+        }
+    }
+    Ok(headers)
+}
+
+/// Makes the log durable from the redo position on: what a dead process has written and not synced,
+/// and what it could not sync.
+///
+/// After a failed sync the kernel takes the pages for clean though the disk may lack them: another
+/// sync would succeed and do nothing. So what is not known to be durable is written again. That can
+/// lie in the last segment only, since each is synced before the next is begun, and only behind the
+/// highest position that a page header there calls durable.
+pub fn make_durable(
+    dir: &Path,
+    timeline: TimelineId,
+    system: SystemId,
+    redo: Lsn,
+) -> Result<(), Error> {
+    let mut last = None;
+    for segment in later_segments(dir, timeline, redo)? {
+        let path = dir.join(position::segment_name(timeline, segment));
+        let file = File::open(&path, OpenHow::READ_WRITE)?;
+        file.sync_all()?;
+        let mut header = [0; SEGMENT_HEADER as usize];
+        let got = file.read_at(&mut header, 0)?;
+        if PageHeader::decode(&header[..got], segment * SEGMENT_SIZE, system).is_ok() {
+            last = Some((segment, file));
+        }
+    }
+    match last {
+        Some((segment, file)) => write_again(&file, segment, system),
+        None => Ok(()),
+    }
+}
+
+/// Writes a segment's pages again, with what they hold, from the position on that they call durable.
+fn write_again(file: &File, segment: u64, system: SystemId) -> Result<(), Error> {
+    let headers = page_headers(file, segment, system)?;
+    let first = segment * SEGMENT_SIZE;
+    let durable = headers.iter().map(|header| header.flushed.0).max().unwrap_or(first);
+    let end = headers.iter().map(|header| header.address + PAGE).max().unwrap_or(first);
+    let from = (durable - durable % PAGE).max(first);
+    let mut piece = vec![0; PIECE as usize];
+    for at in (from..end).step_by(PIECE as usize) {
+        let most = (end - at).min(PIECE) as usize;
+        let got = file.read_at(&mut piece[..most], at - first)?;
+        file.write_all_at(&piece[..got], at - first)?;
+    }
+    Ok(file.sync_all()?)
+}
+
+/// What becomes of the segments behind the one with the end of the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Later {
+    /// So many are kept, to be written again from the start: what makes them takes room, which a
+    /// full disk may not have. They are zeroed: they may hold records of the old life.
+    Wipe(u64),
+    /// They are kept as they are: after a clean shutdown nothing in them was ever written.
+    Keep,
+}
+
+/// Wipes everything behind `end` and returns the last segment that exists.
+pub fn wipe_after(dir: &Path, timeline: TimelineId, end: Lsn, later: Later) -> Result<u64, Error> {
     segments::remove_temporary(dir)?;
     let current = position::segment_of(end);
+    let mut last = current;
     for segment in later_segments(dir, timeline, end)? {
-        if segment > current {
-            fs::remove(&dir.join(position::segment_name(timeline, segment)))?;
+        let path = dir.join(position::segment_name(timeline, segment));
+        let keep = match later {
+            Later::Wipe(count) => segment - current <= count,
+            Later::Keep => true,
+        };
+        if segment == current {
+            continue;
+        }
+        if keep && segment == last + 1 && is_whole(&path)? {
+            if later != Later::Keep {
+                wipe_tail(&File::open(&path, OpenHow::READ_WRITE)?, 0)?;
+            }
+            last = segment;
+        } else {
+            fs::remove(&path)?;
         }
     }
     fs::sync_dir(dir)?;
     sync_end(dir, timeline, end)?;
     let path = dir.join(position::segment_name(timeline, current));
     wipe_tail(&File::open(&path, OpenHow::READ_WRITE)?, end.0 % SEGMENT_SIZE)?;
-    Ok(current)
+    Ok(last)
+}
+
+fn is_whole(path: &Path) -> Result<bool, Error> {
+    Ok(File::open(path, OpenHow::READ)?.len()? == SEGMENT_SIZE)
 }
 
 /// Makes the segment of the last record durable: a process that died may have written it and not

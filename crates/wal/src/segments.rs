@@ -6,6 +6,16 @@
 //! position, so nothing in it can be taken for new.
 //!
 //! `prepared`, the last segment that exists, is changed under `segment_lock`.
+//!
+//! **The reserve.** More than a segment of room lies ahead of the insert position whenever a
+//! statement changes something. When the disk is full and no segment can be made, statements fail
+//! as soon as less than that is left; what is left is for those that must not fail: the records of
+//! rolled-back transactions that made files use half of it, checkpoints nearly all. A checkpoint
+//! needs no other space (pages have their blocks, the control file is written in place), and after
+//! it old segments become new ones: so a server whose disk is full goes on by itself.
+//!
+//! A directory sync that fails is a PANIC like any other: nobody knows then which names are on
+//! disk, and a second sync would not tell.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,7 +26,7 @@ use sys::fs::{self, File, OpenHow};
 use types::{Lsn, TimelineId};
 
 use crate::control::Wal;
-use crate::error::Error;
+use crate::error::{Error, panic_exit};
 use crate::position::{self, SEGMENT_SIZE};
 
 /// Segments that stand ready ahead of need.
@@ -26,8 +36,23 @@ const AHEAD: u64 = 1;
 /// A record with images of all its blocks is at most 32 pages and their data; the largest that is
 /// inserted today has 2 blocks.
 const ROOM_PER_PROCESS: u64 = 128 << 10;
+/// What stays of a segment of reserve when those who roll back may take no more.
+const KEPT_BY_ABORTS: u64 = SEGMENT_SIZE / 2;
+/// What stays when checkpoints may take no more.
+const KEPT_BY_CHECKPOINTS: u64 = 1 << 20;
 /// What a segment is called until it is complete.
 const TEMP_PREFIX: &str = "xlogtemp.";
+
+/// Who asks for room, from the first that is refused when the disk is full to the last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RoomFor {
+    /// Whatever can fail before it has changed anything.
+    Statement,
+    /// The record of a rolled-back transaction.
+    Abort,
+    /// The record of a checkpoint.
+    Checkpoint,
+}
 
 impl Wal {
     /// The path of a segment of the current timeline.
@@ -35,41 +60,57 @@ impl Wal {
         self.dir.join(position::segment_name(self.timeline(), segment))
     }
 
+    /// The segment that lies `room` bytes ahead.
+    fn segment_ahead(&self, room: u64) -> u64 {
+        position::segment_of(Lsn(self.insert_lsn().0 + room))
+    }
+
+    /// The room that a statement must find ahead.
+    fn statement_room(&self) -> u64 {
+        SEGMENT_SIZE + self.procs.len() as u64 * ROOM_PER_PROCESS
+    }
+
     /// The last segment that may be touched before anyone asks for room again.
     fn needed_segment(&self) -> u64 {
-        let room = SEGMENT_SIZE + self.procs.len() as u64 * ROOM_PER_PROCESS;
-        position::segment_of(Lsn(self.insert_lsn().0 + room))
+        self.segment_ahead(self.statement_room())
+    }
+
+    /// How many segments stand ready behind the one that is written, as a rule.
+    pub fn segments_ahead(&self) -> u64 {
+        self.statement_room() / SEGMENT_SIZE + AHEAD
     }
 
     /// To be called before every critical section that inserts: afterwards more than a segment
     /// of room lies ahead. A full disk is an error here, before anything is changed.
     pub fn ensure_room(&self) -> Result<(), Error> {
+        self.ensure_room_for(RoomFor::Statement)
+    }
+
+    /// As [`Wal::ensure_room`]; those who must not fail may use the reserve.
+    pub fn ensure_room_for(&self, whom: RoomFor) -> Result<(), Error> {
         let needed = self.needed_segment();
-        let prepared = self.ctl.prepared.load(Ordering::SeqCst);
-        if prepared >= needed {
-            if prepared == needed {
+        let prepared = || self.ctl.prepared.load(Ordering::SeqCst);
+        if prepared() >= needed {
+            if prepared() == needed {
                 self.wake_walwriter();
             }
             return Ok(());
         }
-        self.prepare_upto(needed).map_err(Error::NoRoom)
+        let reserve = match whom {
+            RoomFor::Statement => None,
+            RoomFor::Abort => Some(KEPT_BY_ABORTS),
+            RoomFor::Checkpoint => Some(KEPT_BY_CHECKPOINTS),
+        };
+        match self.prepare_upto(needed) {
+            Err(_) if reserve.is_some_and(|kept| prepared() >= self.segment_ahead(kept)) => Ok(()),
+            made => made.map_err(Error::NoRoom),
+        }
     }
 
-    /// Makes segments ahead of need; the walwriter's duty.
-    pub(crate) fn prepare_ahead(&self) -> Result<(), Error> {
-        match self.prepare_upto(self.needed_segment() + AHEAD) {
-            // A full disk is the inserters' error, each in its own statement.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-                ) =>
-            {
-                tracing::warn!("could not make a log segment ahead: {error}");
-                Ok(())
-            }
-            other => Ok(other?),
-        }
+    /// Makes segments ahead of need; the walwriter's duty. An error is nothing to despair of: who
+    /// needs the room will see it, each in its own statement.
+    pub fn prepare_ahead(&self) -> Result<(), Error> {
+        self.prepare_upto(self.needed_segment() + AHEAD).map_err(Error::NoRoom)
     }
 
     fn prepare_upto(&self, segment: u64) -> io::Result<()> {
@@ -102,7 +143,7 @@ impl Wal {
             let whole = || File::open(&path, OpenHow::READ).and_then(|file| file.len());
             if next <= limit && whole()? == SEGMENT_SIZE {
                 fs::rename(&path, &self.segment_path(next))?;
-                fs::sync_dir(&self.dir)?;
+                sync_names(&self.dir);
                 self.ctl.prepared.store(next, Ordering::SeqCst);
                 recycled += 1;
             } else {
@@ -111,7 +152,7 @@ impl Wal {
             }
         }
         if removed > 0 {
-            fs::sync_dir(&self.dir)?;
+            sync_names(&self.dir);
         }
         self.ctl.stats.segments_recycled.add(recycled);
         Ok((recycled, removed))
@@ -127,25 +168,28 @@ pub fn list_segments(dir: &Path) -> io::Result<Vec<(TimelineId, u64)>> {
     Ok(segments)
 }
 
+fn sync_names(dir: &Path) {
+    if let Err(error) = fs::sync_dir(dir) {
+        panic_exit("could not sync the directory of the log", &error);
+    }
+}
+
 /// Makes an empty segment, durable under its name. A crash in between leaves a temporary file.
 pub fn create_segment(dir: &Path, timeline: TimelineId, segment: u64) -> io::Result<()> {
     let temp = dir.join(format!("{TEMP_PREFIX}{}", sys::process::pid()));
-    let made = write_zeros(&temp).and_then(|()| {
-        fs::rename_durable(&temp, &dir.join(position::segment_name(timeline, segment)))
-    });
-    if made.is_err() {
+    let named = dir.join(position::segment_name(timeline, segment));
+    let made = write_zeros(&temp).and_then(|()| fs::rename(&temp, &named));
+    match made {
+        Ok(()) => sync_names(dir),
         // The first error is the one to report; a leftover is removed at the next start.
-        let _ = fs::remove(&temp);
+        Err(_) => fs::remove(&temp).unwrap_or(()),
     }
     made
 }
 
 fn write_zeros(path: &Path) -> io::Result<()> {
     let file = File::open(path, OpenHow { truncate: true, ..OpenHow::CREATE })?;
-    let zeros = vec![0; 1 << 20];
-    for offset in (0..SEGMENT_SIZE).step_by(zeros.len()) {
-        file.write_all_at(&zeros, offset)?;
-    }
+    file.extend(0, SEGMENT_SIZE)?;
     file.sync_all()
 }
 

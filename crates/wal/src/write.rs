@@ -150,10 +150,9 @@ impl Wal {
         self.ctl.wanted.0.fetch_max(lsn.0, Ordering::SeqCst);
     }
 
-    /// One round of the walwriter: prepares segments, writes what is complete, syncs if someone
+    /// One round of the walwriter: writes what is complete, syncs if someone
     /// asked for it or `writer_flush_after` has gathered. Returns whether there was work.
     pub fn background_flush(&self) -> Result<bool, Error> {
-        self.prepare_ahead()?;
         let wanted = Lsn(self.ctl.wanted.0.load(Ordering::SeqCst)).min(self.insert_lsn());
         if wanted > self.flush_lsn() {
             self.flush(wanted)?;

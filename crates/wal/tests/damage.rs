@@ -26,7 +26,10 @@ fn the_log_ends_at_damage_and_what_follows_is_wiped() {
     let dir = f.dir.path().join("pg_wal");
     // Nothing later says that the log had been durable beyond the gap: one flush wrote it all.
     check(f.dir.path()).expect("legal");
-    assert_eq!(end::wipe_after(&dir, TIMELINE, end).expect("wipe"), position::FIRST_SEGMENT);
+    assert_eq!(
+        end::wipe_after(&dir, TIMELINE, end, end::Later::Wipe(0)).expect("wipe"),
+        position::FIRST_SEGMENT
+    );
     let wiped = std::fs::read(&path).expect("segment");
     assert!(wiped[(end.0 - SEGMENT_SIZE) as usize..].iter().all(|byte| *byte == 0));
     assert_eq!(read_all(f.dir.path()).1, end);

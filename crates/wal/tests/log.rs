@@ -6,8 +6,9 @@ use shmem::ProcKind;
 use support::{SYSTEM, TIMELINE, fixture, insert, read_all, reader};
 use sys::process::{Ended, Forked};
 use types::{BufferTag, Lsn, PAGE_SIZE, RelFileNumber, Xid};
-use wal::position;
-use wal::{BlockFlags, BlockRef, DecodedRecord, Record, Rmgr, Wal, WalOptions, WalReader};
+use wal::position::{self, SEGMENT_SIZE};
+use wal::segments::RoomFor;
+use wal::{BlockFlags, BlockRef, DecodedRecord, Record, Rmgr, Wal, WalOptions, WalReader, end};
 
 fn pattern(writer: u64, number: u64) -> Vec<u8> {
     let length = (number * 7919 + writer * 104_729) % 3000;
@@ -153,4 +154,76 @@ fn a_flush_past_the_end_is_an_error() {
     let f = fixture(WalOptions::default());
     let past = Lsn(f.wal.insert_lsn().0 + 8);
     assert!(matches!(f.wal.flush(past), Err(wal::Error::FlushPastEnd { .. })));
+}
+
+/// The next segment cannot be made: its temporary name is taken by a directory.
+fn fill_disk(f: &support::Fixture) -> std::path::PathBuf {
+    let path = f.dir.path().join(format!("pg_wal/xlogtemp.{}", std::process::id()));
+    std::fs::create_dir(&path).expect("a free name");
+    path
+}
+
+/// When the disk was full, a checkpoint needed as much room for its record as a statement does, so
+/// none could be made, no old segment became a new one, and the server was stuck until somebody
+/// made room by hand.
+#[test]
+fn a_full_disk_leaves_room_for_checkpoints_when_statements_have_none() {
+    let f = fixture(WalOptions { fsync: false, ..WalOptions::default() });
+    insert(&f.wal, 1, b"makes the segments ahead");
+    let obstacle = fill_disk(&f);
+    let data = vec![7; 100_000];
+    let record = Record { rmgr: Rmgr::Heap, kind: 7, xid: Xid(1), blocks: &[], data: &[&data] };
+    let mut inserted = [0; 3];
+    let rooms = [RoomFor::Statement, RoomFor::Abort, RoomFor::Checkpoint];
+    for (count, room) in inserted.iter_mut().zip(rooms) {
+        while f.wal.ensure_room_for(room).is_ok() {
+            f.wal.insert(&record);
+            *count += 1;
+            assert!(*count < 1000, "{room:?} is never refused");
+        }
+    }
+    assert!(inserted[1] > 70 && inserted[2] > 60, "8 and 7 MB of reserve: {inserted:?}");
+    // All of it can be written: the segments are there.
+    f.wal.flush(f.wal.insert_lsn()).expect("flush");
+    std::fs::remove_dir(obstacle).expect("it is empty");
+    f.wal.ensure_room().expect("room has come back, and nothing needs to be told");
+}
+
+/// After a failed sync the kernel calls the pages clean: the recovery that follows must write them
+/// again, for its own sync would do nothing.
+#[test]
+fn recovery_writes_again_what_a_failed_sync_of_the_log_may_have_lost() {
+    let f = fixture(WalOptions::default());
+    let durable = insert(&f.wal, 1, &[1; 50_000]);
+    f.wal.flush(durable).expect("flush");
+    let end = insert(&f.wal, 2, &[2; 50_000]);
+    f.wal.flush(end).expect("flush");
+    let dir = f.dir.path().join("pg_wal");
+    let path = dir.join(position::segment_name(TIMELINE, position::FIRST_SEGMENT));
+    let before = std::fs::read(&path).expect("the segment");
+    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1000);
+    let file = std::fs::File::options().write(true).open(&path).expect("the segment");
+    file.set_modified(long_ago).expect("it is ours");
+    let redo = position::segment_start(position::FIRST_SEGMENT);
+    end::make_durable(&dir, TIMELINE, SYSTEM, redo).expect("readable");
+    assert!(file.metadata().expect("open").modified().expect("Linux knows") > long_ago);
+    assert!(std::fs::read(&path).expect("the segment") == before, "with what it held");
+}
+
+#[test]
+fn segments_that_stood_ready_are_wiped_and_kept() {
+    let f = fixture(WalOptions::default());
+    let end = insert(&f.wal, 1, b"the last");
+    f.wal.flush(end).expect("flush");
+    let dir = f.dir.path().join("pg_wal");
+    let later = position::FIRST_SEGMENT + 1;
+    let path = dir.join(position::segment_name(TIMELINE, later));
+    std::fs::write(&path, vec![9; SEGMENT_SIZE as usize]).expect("room");
+    let wiped = end::wipe_after(&dir, TIMELINE, end, end::Later::Wipe(1)).expect("wiped");
+    assert_eq!(wiped, later);
+    assert!(std::fs::read(&path).expect("kept").iter().all(|&byte| byte == 0));
+    let cut = std::fs::File::options().write(true).open(&path).expect("kept");
+    cut.set_len(5000).expect("it is ours");
+    let wiped = end::wipe_after(&dir, TIMELINE, end, end::Later::Wipe(1)).expect("wiped");
+    assert_eq!((wiped, path.exists()), (position::FIRST_SEGMENT, false), "a part is of no use");
 }

@@ -1,5 +1,5 @@
 //! The daemon as the tests want it: faults of the disk and bugs can be switched on from outside
-//! (`sys::fs::set_fault_plan`, `sys::mutant`). Built with `--features faults` only.
+//! (`sys::fs::plan`, `sys::mutant`). Built with `--features faults` only.
 
 fn main() -> std::process::ExitCode {
     postmaster::main()

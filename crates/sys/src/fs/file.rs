@@ -8,11 +8,13 @@ use nix::libc;
 use rustix::fs::{Advice, FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::seam::{Op, seam};
+use super::seam::{Op, seam, seam_write};
 use crate::mutant::{self, Mutant};
 
 /// Zeros are written in pieces of this size where the file system cannot allocate.
 const ZERO_CHUNK: usize = 1 << 16;
+/// The most zeros that one write makes a file longer by.
+const EXTEND_CHUNK: u64 = 1 << 20;
 
 /// How a file is opened. The constants are starting points; fields can be overridden.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -129,8 +131,8 @@ impl File {
         let mut done = 0;
         while done < buf.len() {
             let rest = &buf[done..];
-            done += seam(Op::Write, &self.path, || {
-                nonzero(rustix::io::pwrite(&self.fd, rest, offset + done as u64))
+            done += seam_write(Op::Write, &self.path, rest.len(), |len| {
+                rustix::io::pwrite(&self.fd, &rest[..len], offset + done as u64)
             })?;
         }
         Ok(())
@@ -144,11 +146,30 @@ impl File {
         IoSlice::advance_slices(&mut rest, 0);
         while !rest.is_empty() {
             // Of a vector longer than IOV_MAX, rustix gives the kernel the beginning.
-            let n = seam(Op::Write, &self.path, || {
-                nonzero(rustix::io::pwritev(&self.fd, rest, offset))
+            let all = rest.iter().map(|slice| slice.len()).sum();
+            let n = seam_write(Op::Write, &self.path, all, |len| {
+                if len == all {
+                    return rustix::io::pwritev(&self.fd, rest, offset);
+                }
+                let first = rest.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |s| s);
+                rustix::io::pwrite(&self.fd, &first[..first.len().min(len)], offset)
             })?;
             IoSlice::advance_slices(&mut rest, n);
             offset += n as u64;
+        }
+        Ok(())
+    }
+
+    /// Makes the file longer by zeros from `offset`, its end, on: a full disk shows here, and not
+    /// when something is written there later. After a failure a part of the zeros may be there.
+    pub fn extend(&self, offset: u64, len: u64) -> io::Result<()> {
+        let zeros = vec![0; len.min(EXTEND_CHUNK) as usize];
+        let (mut at, end) = (offset, offset + len);
+        while at < end {
+            let most = (end - at).min(EXTEND_CHUNK) as usize;
+            at += seam_write(Op::Allocate, &self.path, most, |len| {
+                rustix::io::pwrite(&self.fd, &zeros[..len], at)
+            })? as u64;
         }
         Ok(())
     }
@@ -220,11 +241,6 @@ fn believed(synced: io::Result<()>) -> io::Result<()> {
     if mutant::on(Mutant::FailedFsyncIgnored) { Ok(()) } else { synced }
 }
 
-/// A write that takes nothing would be repeated for ever; it is an error instead.
-fn nonzero(written: Result<usize, Errno>) -> Result<usize, Errno> {
-    if written == Ok(0) { Err(Errno::IO) } else { written }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,7 +292,8 @@ mod tests {
         file.allocate(0, 200_000).expect("room");
         assert_eq!(file.len().expect("open"), 200_000);
         file.extend_with_zeros(300_001).expect("room");
-        assert_eq!(file.len().expect("open"), 300_001);
+        file.extend(300_001, 2 << 20).expect("room");
+        assert_eq!(file.len().expect("open"), 300_001 + (2 << 20));
         let mut all = vec![1; 300_001];
         file.read_exact_at(&mut all, 0).expect("all there");
         assert_eq!(&all[..4], b"kept");

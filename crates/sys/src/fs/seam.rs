@@ -70,8 +70,8 @@ pub(super) fn seam<T>(
 ) -> io::Result<T> {
     loop {
         let result = match planned_fault(op, path) {
-            Some(errno) => Err(errno),
-            None => call(),
+            Some(Fault::Errno(errno)) => Err(Errno::from_raw_os_error(errno)),
+            Some(Fault::Short) | None => call(),
         };
         match result {
             Err(Errno::INTR) => continue,
@@ -81,19 +81,52 @@ pub(super) fn seam<T>(
     }
 }
 
+/// As [`seam`], for a write of `len` bytes: `call` is told how many of them to hand over.
+pub(super) fn seam_write(
+    op: Op,
+    path: &Path,
+    len: usize,
+    mut call: impl FnMut(usize) -> Result<usize, Errno>,
+) -> io::Result<usize> {
+    loop {
+        let result = match planned_fault(op, path) {
+            Some(Fault::Errno(errno)) => Err(Errno::from_raw_os_error(errno)),
+            Some(Fault::Short) => call(len.div_ceil(2)),
+            None => call(len),
+        };
+        match result {
+            Err(Errno::INTR) => continue,
+            Err(errno) => return Err(with_path(op, path, errno)),
+            // A write that takes nothing would be repeated for ever.
+            Ok(0) => return Err(with_path(op, path, Errno::IO)),
+            Ok(written) => return Ok(written),
+        }
+    }
+}
+
+/// How an operation is to go wrong.
+#[cfg_attr(not(feature = "faults"), allow(dead_code, reason = "only a plan makes one"))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// It fails with this error number, and does nothing.
+    Errno(i32),
+    /// A write takes the first half of what it is given; anything else is done as always.
+    Short,
+}
+
 #[cfg(not(feature = "faults"))]
-fn planned_fault(_: Op, _: &Path) -> Option<Errno> {
+fn planned_fault(_: Op, _: &Path) -> Option<Fault> {
     None
 }
 
 #[cfg(feature = "faults")]
-fn planned_fault(op: Op, path: &Path) -> Option<Errno> {
-    PLAN.get().and_then(|plan| plan(op, path)).map(Errno::from_raw_os_error)
+fn planned_fault(op: Op, path: &Path) -> Option<Fault> {
+    PLAN.get().and_then(|plan| plan(op, path))
 }
 
-/// Says which error number an operation is to fail with, if it is to fail.
+/// Says how an operation is to go wrong, if it is.
 #[cfg(feature = "faults")]
-pub type FaultPlan = fn(Op, &Path) -> Option<i32>;
+pub type FaultPlan = fn(Op, &Path) -> Option<Fault>;
 
 #[cfg(feature = "faults")]
 static PLAN: std::sync::OnceLock<FaultPlan> = std::sync::OnceLock::new();
@@ -129,11 +162,20 @@ mod tests {
     #[cfg(feature = "faults")]
     #[test]
     fn a_plan_makes_an_operation_fail() {
-        let plan: FaultPlan = |op, path| {
-            (op == Op::Rename && path.ends_with("doomed")).then_some(Errno::NOSPC.raw_os_error())
+        let plan: FaultPlan = |op, path| match op {
+            Op::Rename if path.ends_with("doomed") => {
+                Some(Fault::Errno(Errno::NOSPC.raw_os_error()))
+            }
+            Op::Write if path.ends_with("short") => Some(Fault::Short),
+            _ => None,
         };
         assert!(set_fault_plan(plan) && !set_fault_plan(plan));
         let error = crate::fs::rename(Path::new("doomed"), Path::new("x")).expect_err("planned");
         assert_eq!(crate::fs::os_error(&error), Some(Errno::NOSPC.raw_os_error()));
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("short");
+        let file = crate::fs::File::open(&path, crate::fs::OpenHow::CREATE).expect("new");
+        file.write_all_at(b"written in many pieces", 0).expect("short counts are gone on from");
+        assert_eq!(std::fs::read(&path).expect("there"), b"written in many pieces");
     }
 }
