@@ -93,7 +93,7 @@ pub fn plan(history: &History, form: Form, intent: Intent, steps: Vec<Step>) -> 
         seq: history.next_seq,
         parent: history.head,
         steps: Vec::new(),
-        seen: history.read.clone(),
+        seen: vec![0],
         sent_ns: 0,
         outcome: Outcome::RolledBack,
     };
