@@ -89,7 +89,8 @@ pub fn check_records_behind(
             while let Some(at) = claimed_record(&page, address, from) {
                 let mut reader = WalReader::new(dir, timeline, system, Lsn(at));
                 let valid = matches!(reader.read(&mut record), Ok(true));
-                if let Some(proven) = look(&record).filter(|proven| valid && *proven > end.lsn) {
+                let proven = if valid { look(&record) } else { None };
+                if let Some(proven) = proven.filter(|proven| *proven > end.lsn) {
                     let segment = position::segment_name(timeline, end.segment);
                     let why = end.why.clone();
                     return Err(Error::DurableGap { end: end.lsn, why, segment, proven });
