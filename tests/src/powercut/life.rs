@@ -55,14 +55,16 @@ fn setup(order: &Order, draw: &mut Draw) -> Setup {
     setup
 }
 
-/// The disk of a life.
-fn disk(order: &Order, draw: &mut Draw) -> Disk {
+/// The disk of a life. One that fails crashes the server at a moment that nobody notes; so
+/// asynchronous commits, which may be lost shortly before a crash, are not for such lives.
+fn disk(order: &Order, base: &Base, draw: &mut Draw) -> Disk {
     let mut disk = Disk {
         sync_us: *draw.pick(&[0, 300, 2000]),
         cut_sync: draw.percent(40).then(|| 20 + draw.below(500)),
         fail: Vec::new(),
     };
-    if draw.percent(order.failing_disks) {
+    let synchronous = base.histories.iter().all(|history| history.synchronous);
+    if draw.percent(order.failing_disks) && synchronous {
         let path = *draw.pick(&["/base/", "/pg_wal/"]);
         disk.fail.push(format!("fsync:EIO:{path}:{}:1", draw.below(60)));
         disk.cut_sync = None;
@@ -80,7 +82,7 @@ impl Life {
         let (mount, journal) = (area.join("m"), area.join("journal"));
         std::fs::create_dir(&mount).map_err(|e| format!("{}: {e}", mount.display()))?;
         let setup = setup(order, draw);
-        let disk = disk(order, draw);
+        let disk = disk(order, base, draw);
         let words = tool::wrapper(base.data(), &mount, &journal, &disk);
         let wrapped = tool::recording(&setup, words, &area).allow_crashes();
         let wrapped = if disk.fail.is_empty() { wrapped } else { allow_panic(wrapped) };

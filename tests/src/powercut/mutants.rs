@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use sys::mutant::Mutant;
 
 use crate::binary;
+use crate::crash::order::Commits;
 use crate::powercut::order::Order;
 use crate::powercut::runs::run;
 
@@ -58,7 +59,9 @@ pub fn hunt(mutant: Mutant, images: u32, seed: u64) -> Result<Caught, String> {
     };
     match catcher(mutant) {
         Catcher::Images => cut(&order),
-        Catcher::FailingDisks => cut(&Order { failing_disks: 100, ..order }),
+        Catcher::FailingDisks => {
+            cut(&Order { failing_disks: 100, commits: Some(Commits::Synchronous), ..order })
+        }
         Catcher::Test(package, test) => test_fails(mutant, package, test),
     }
 }
