@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use sys::fs::{self, File, OpenHow};
 use sys::mutant::{self, Mutant};
@@ -26,6 +27,11 @@ use crate::page::PageBytes;
 
 /// Descriptors a process keeps open; beyond that it closes them all and begins anew.
 const OPEN_MAX: usize = 256;
+
+/// On some file systems (FUSE, network) a file's length, told by the server, may be ahead of what
+/// the kernel lets others read, while the process that extends the file has not run on. A page that
+/// is there by the length is waited for so long.
+const SETTLING_MAX: Duration = Duration::from_secs(1);
 
 /// A segment of a fork of a relation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -146,7 +152,15 @@ impl RelationFiles {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         };
-        Ok(file.read_at(&mut into.0, offset(tag.block))? == PAGE_SIZE)
+        let (from, deadline) = (offset(tag.block), Instant::now() + SETTLING_MAX);
+        while file.read_at(&mut into.0, from)? < PAGE_SIZE {
+            let there = file.len()? >= from + PAGE_SIZE as u64;
+            if !there || Instant::now() > deadline {
+                return Ok(false);
+            }
+            std::thread::yield_now();
+        }
+        Ok(true)
     }
 
     /// Writes a page. For `BufferPool::store` alone: it has flushed the log before.
