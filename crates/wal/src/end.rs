@@ -76,26 +76,28 @@ pub fn check_records_behind(
     end: &EndOfLog,
     look: &dyn Fn(&DecodedRecord) -> Option<Lsn>,
 ) -> Result<(), Error> {
-    let mut record = DecodedRecord::default();
+    let (mut record, mut piece) = (DecodedRecord::default(), vec![0; PIECE as usize]);
     let mut from = position::record_start_at(end.lsn).0;
     for segment in later_segments(dir, timeline, end.lsn)? {
         let file = File::open(&dir.join(position::segment_name(timeline, segment)), OpenHow::READ)?;
-        let mut page = [0; PAGE as usize];
         let first = segment * SEGMENT_SIZE;
-        for address in (first..first + SEGMENT_SIZE).step_by(PAGE as usize) {
-            if address + PAGE <= from || file.read_at(&mut page, address - first)? < page.len() {
-                continue;
-            }
-            while let Some(at) = claimed_record(&page, address, from) {
-                let mut reader = WalReader::new(dir, timeline, system, Lsn(at));
-                let valid = matches!(reader.read(&mut record), Ok(true));
-                let proven = if valid { look(&record) } else { None };
-                if let Some(proven) = proven.filter(|proven| *proven > end.lsn) {
-                    let segment = position::segment_name(timeline, end.segment);
-                    let why = end.why.clone();
-                    return Err(Error::DurableGap { end: end.lsn, why, segment, proven });
+        let begin = from.max(first) / PAGE * PAGE;
+        for piece_at in (begin..first + SEGMENT_SIZE).step_by(PIECE as usize) {
+            let most = (first + SEGMENT_SIZE - piece_at).min(PIECE) as usize;
+            let got = file.read_at(&mut piece[..most], piece_at - first)?;
+            let (pages, _) = piece[..got].as_chunks();
+            for (page, address) in pages.iter().zip((piece_at..).step_by(PAGE as usize)) {
+                while let Some(at) = claimed_record(page, address, from) {
+                    let mut reader = WalReader::new(dir, timeline, system, Lsn(at));
+                    let valid = matches!(reader.read(&mut record), Ok(true));
+                    let proven = if valid { look(&record) } else { None };
+                    if let Some(proven) = proven.filter(|proven| *proven > end.lsn) {
+                        let segment = position::segment_name(timeline, end.segment);
+                        let why = end.why.clone();
+                        return Err(Error::DurableGap { end: end.lsn, why, segment, proven });
+                    }
+                    from = if valid { record.end().0 } else { at + position::ALIGN };
                 }
-                from = if valid { record.end().0 } else { at + position::ALIGN };
             }
         }
     }
