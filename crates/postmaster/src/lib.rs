@@ -10,8 +10,8 @@
 //!
 //! It is the only process with an event loop. It takes no lock in shared memory, so that it can
 //! always clean up, whatever happens to the others; and it does nothing that could block.
-//! What each state means and how one leads to the next is [`states`]; how a child is made, and the
-//! law about it, is [`launch`].
+//! What each state means and how one leads to the next is `states`; how a child is made, and the
+//! law about it, is `launch`.
 //!
 //! If it is killed itself, the kernel kills its children (they asked for that), and the next start
 //! recovers.
