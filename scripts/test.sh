@@ -19,7 +19,9 @@ status=0
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --workspace "$@" || status=$?
 else
-    cargo test --workspace --no-fail-fast -- "$@" || status=$?
+    # nextest gives each test a process of its own. Here those of one binary share one, in which there
+    # is one process slot: so one at a time.
+    RUST_TEST_THREADS=1 cargo test --workspace --no-fail-fast -- "$@" || status=$?
 fi
 
 if [ -s "$target/skipped.txt" ]; then
