@@ -66,7 +66,8 @@ fn disk(order: &Order, base: &Base, draw: &mut Draw) -> Disk {
     let synchronous = base.histories.iter().all(|history| history.synchronous);
     if draw.percent(order.failing_disks) && synchronous {
         let path = *draw.pick(&["/base/", "/pg_wal/"]);
-        disk.fail.push(format!("fsync:EIO:{path}:{}:1", draw.below(60)));
+        // Not the first ones: a server that cannot sync its log at the start refuses to start.
+        disk.fail.push(format!("fsync:EIO:{path}:{}:1", 8 + draw.below(60)));
         disk.cut_sync = None;
     }
     disk
