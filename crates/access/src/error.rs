@@ -43,6 +43,12 @@ pub enum Error {
         /// What is wrong.
         what: Malformed,
     },
+    /// Under repeatable read: another transaction has changed the row since the snapshot was taken.
+    #[error("could not serialize access due to concurrent update")]
+    ConcurrentUpdate,
+    /// Under repeatable read: another transaction has deleted the row since the snapshot was taken.
+    #[error("could not serialize access due to concurrent delete")]
+    ConcurrentDelete,
     /// A statement wants to change a row version that it cannot have seen.
     #[error("attempted to change invisible row version {0}")]
     Invisible(TupleId),
@@ -66,6 +72,7 @@ impl Diagnostic for Error {
             Error::RowTooLarge { .. } => SqlState::PROGRAM_LIMIT_EXCEEDED,
             Error::NotStorable(_) => SqlState::FEATURE_NOT_SUPPORTED,
             Error::BadTuple { .. } => SqlState::DATA_CORRUPTED,
+            Error::ConcurrentUpdate | Error::ConcurrentDelete => SqlState::SERIALIZATION_FAILURE,
             Error::Shape { .. } | Error::Invisible(_) => SqlState::INTERNAL_ERROR,
         }
     }

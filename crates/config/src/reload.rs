@@ -15,8 +15,8 @@ pub struct Changes {
 impl Settings {
     /// Takes over what may change while the server runs from `fresh`, the file's new content.
     ///
-    /// What the session has set itself stays as it is; what needs a restart stays too, and shows
-    /// as pending in `pg_settings`.
+    /// What the session has set itself stays as it is, and what is in no file; what needs a restart
+    /// stays too, and shows as pending in `pg_settings`.
     pub fn reload(&mut self, fresh: &Settings) -> Changes {
         let mut changes = Changes::default();
         for setting in settings() {
@@ -26,7 +26,10 @@ impl Settings {
                 if differs {
                     changes.needs_restart.push(setting.name);
                 }
-            } else if setting.context.reload_may_set() && self.origin(setting) != Origin::Session {
+            } else if setting.context.reload_may_set()
+                && setting.in_file()
+                && self.origin(setting) != Origin::Session
+            {
                 self.take(setting, fresh);
                 if differs {
                     changes.changed.push(setting.name);

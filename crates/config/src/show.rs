@@ -73,9 +73,10 @@ impl Settings {
         Ok(setting)
     }
 
-    /// `RESET ALL`.
+    /// `RESET ALL`. What stands in no file are modes of the current transaction, and remain.
     pub fn reset_all(&mut self, base: &Settings) {
-        for setting in settings().iter().filter(|setting| setting.context.session_may_set()) {
+        let resets = |setting: &&Setting| setting.context.session_may_set() && setting.in_file();
+        for setting in settings().iter().filter(resets) {
             self.take(setting, base);
         }
     }

@@ -131,6 +131,10 @@ declare! {
         /// What the current transaction sees of others.
         transaction_isolation: IsolationLevel = IsolationLevel::ReadCommitted,
             User, words(IsolationLevel::WORDS);
+        /// Whether the current transaction may not write.
+        transaction_read_only: bool = false, User, BOOL;
+        /// Accepted. It means something for serializable transactions only.
+        transaction_deferrable: bool = false, User, BOOL;
     }
     "connections" {
         /// The loopback addresses to listen on, separated by commas. "localhost" stands for
@@ -251,6 +255,10 @@ declare! {
         /// What a new transaction sees of others.
         default_transaction_isolation: IsolationLevel = IsolationLevel::ReadCommitted,
             User, words(IsolationLevel::WORDS);
+        /// Whether a new transaction may not write, unless it says otherwise.
+        default_transaction_read_only: bool = false, User, BOOL;
+        /// Accepted. It means something for serializable transactions only.
+        default_transaction_deferrable: bool = false, User, BOOL;
     }
 }
 

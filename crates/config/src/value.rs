@@ -185,8 +185,12 @@ enumeration! {
 enumeration! {
     /// What a transaction sees of others.
     IsolationLevel {
+        /// As read committed: nobody ever sees what is not committed.
+        ReadUncommitted = "read uncommitted",
         /// Each statement sees what was committed before it began.
         ReadCommitted = "read committed",
+        /// All statements see what was committed before the first of them began.
+        RepeatableRead = "repeatable read",
     }
 }
 

@@ -1,7 +1,10 @@
 //! Storage on the rooms of the server: heap tables, the catalog, transactions, the log.
 //!
-//! One process has one session, so its transaction lives here. Each statement takes one snapshot
-//! when it first reads, under the locks that it has taken by then, and drops it at its end.
+//! One process has one session, so its transaction lives here. Under read committed each statement
+//! takes one snapshot when it first reads, under the locks that it has taken by then, and drops it
+//! at its end. Under repeatable read the session says when the transaction's only snapshot is taken
+//! ([`Storage::keep_snapshot`]), and each statement has that one, renewed, so that it sees what
+//! earlier statements of its own transaction did.
 //!
 //! What if the process dies: its slot tells what it held; its transaction aborts.
 
@@ -98,6 +101,8 @@ struct Engine {
     wrote: Cell<bool>,
     /// The snapshot of the current command, once it has read.
     snapshot: RefCell<Option<Rc<Snapshot>>>,
+    /// The snapshot of the whole transaction, under repeatable read.
+    kept: RefCell<Option<Snapshot>>,
 }
 
 impl Session {
@@ -108,6 +113,7 @@ impl Session {
             transaction: RefCell::new(None),
             wrote: Cell::new(false),
             snapshot: RefCell::new(None),
+            kept: RefCell::new(None),
         };
         Session::over(Rc::new(engine), settings.clone())
     }
@@ -136,13 +142,24 @@ impl Engine {
         if let Some(snapshot) = self.snapshot.borrow().as_ref() {
             return Ok(Rc::clone(snapshot));
         }
-        let taken = self.with_transaction(|tx| Ok(Rc::new(self.rooms.txn.snapshot(tx))))?;
+        let kept = self.kept.borrow();
+        let taken = self.with_transaction(|tx| {
+            Ok(Rc::new(match &*kept {
+                Some(kept) => kept.renewed(tx),
+                None => self.rooms.txn.snapshot(tx),
+            }))
+        })?;
         *self.snapshot.borrow_mut() = Some(Rc::clone(&taken));
         Ok(taken)
     }
 
     fn drop_snapshot(&self) {
         self.snapshot.borrow_mut().take();
+    }
+
+    fn drop_all_snapshots(&self) {
+        self.drop_snapshot();
+        self.kept.borrow_mut().take();
     }
 
     fn changed(&self, heap: &Heap<'_>, outcome: Outcome) -> Result<Changed> {
@@ -164,15 +181,23 @@ impl Storage for Engine {
         self.wrote.set(false);
     }
 
+    fn keep_snapshot(&self) -> Result<()> {
+        self.with_transaction(|tx| {
+            tx.keep_snapshot();
+            *self.kept.borrow_mut() = Some(self.rooms.txn.snapshot(tx));
+            Ok(())
+        })
+    }
+
     fn commit(&self, synchronous: bool) -> Result<()> {
-        self.drop_snapshot();
+        self.drop_all_snapshots();
         self.with_transaction(|tx| self.rooms.txn.commit(tx, synchronous).map_err(told))?;
         self.transaction.borrow_mut().take();
         Ok(())
     }
 
     fn abort(&self) {
-        self.drop_snapshot();
+        self.drop_all_snapshots();
         // Before the locks go, and files that the transaction has made. What cannot be noted is found
         // by a later scan.
         if let Err(error) = self.rooms.access.end_statement() {

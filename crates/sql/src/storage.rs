@@ -79,6 +79,8 @@ impl Usage {
 pub(crate) trait Storage {
     /// Begins a transaction.
     fn begin(&self);
+    /// Takes the snapshot with which the transaction sees from now on, to its end.
+    fn keep_snapshot(&self) -> Result<()>;
     /// Commits it. After an error it is still there, and must be aborted.
     fn commit(&self, synchronous: bool) -> Result<()>;
     /// Rolls it back.

@@ -85,6 +85,34 @@ fn an_update_computes_from_the_newest_version() {
 }
 
 #[test]
+fn repeatable_read_sees_one_moment_and_changes_nothing_that_came_later() {
+    let world = world();
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    answers(&mut first, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
+    let other = world.spawn(1, || {
+        let mut second = session(&world);
+        answers(&mut second, "UPDATE t SET b = 'later' WHERE a = 1; DELETE FROM t WHERE a = 2");
+        answers(&mut second, "INSERT INTO t VALUES (4, 'later')");
+    });
+    other.join();
+    answers(&mut first, "UPDATE t SET b = 'mine' WHERE a = 3");
+    let rows = answers(&mut first, "SELECT a, b FROM t ORDER BY a");
+    assert_eq!(rows, ["ROW 1\tx", "ROW 2\ty", "ROW 3\tmine", "OK SELECT 3"]);
+    let refused = answers(&mut first, "UPDATE t SET b = 'mine' WHERE a = 1");
+    assert_eq!(refused, ["ERROR 40001 could not serialize access due to concurrent update"]);
+    answers(&mut first, "ROLLBACK; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
+    let other = world.spawn(1, || {
+        answers(&mut session(&world), "DELETE FROM t WHERE a = 1");
+    });
+    other.join();
+    let refused = answers(&mut first, "DELETE FROM t WHERE a = 1");
+    assert_eq!(refused, ["ERROR 40001 could not serialize access due to concurrent delete"]);
+    let rows = answers(&mut first, "ROLLBACK; SELECT a, b FROM t ORDER BY a");
+    assert_eq!(rows, ["OK ROLLBACK", "ROW 3\tz", "ROW 4\tlater", "OK SELECT 2"]);
+}
+
+#[test]
 fn what_was_rolled_back_was_never_there() {
     let world = world();
     proc::attach(world.procs, 0);

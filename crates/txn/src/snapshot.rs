@@ -74,6 +74,18 @@ impl Snapshot {
         self.command
     }
 
+    /// The same sight of other transactions for a later command of the own one, which sees what
+    /// earlier commands did.
+    pub fn renewed(&self, transaction: &Transaction) -> Snapshot {
+        self.registry.hold(self.numbers.xmin);
+        Snapshot {
+            numbers: self.numbers,
+            own: transaction.xid(),
+            command: transaction.command(),
+            registry: Rc::clone(&self.registry),
+        }
+    }
+
     /// Up to where in the log it sees commits.
     pub fn flush_lsn(&self) -> Lsn {
         self.numbers.sight.flush

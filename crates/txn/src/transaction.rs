@@ -16,6 +16,7 @@ pub struct Transaction {
     pub(crate) xid: Option<Xid>,
     command: u32,
     started: i64,
+    keeps_snapshot: bool,
     pub(crate) created: Vec<RelFileNumber>,
     pub(crate) dropped: Vec<RelFileNumber>,
     pub(crate) invalidations: Vec<Oid>,
@@ -43,6 +44,17 @@ impl Transaction {
     pub fn next_command(&mut self) -> Result<()> {
         self.command = self.command.checked_add(1).ok_or(Error::TooManyCommands)?;
         Ok(())
+    }
+
+    /// From now on all its commands see with one snapshot, as repeatable read has it
+    /// ([`Snapshot::renewed`](crate::Snapshot::renewed)).
+    pub fn keep_snapshot(&mut self) {
+        self.keeps_snapshot = true;
+    }
+
+    /// Whether all its commands see with one snapshot.
+    pub fn keeps_snapshot(&self) -> bool {
+        self.keeps_snapshot
     }
 
     /// When it began, in microseconds since 2000: what `now()` returns throughout.

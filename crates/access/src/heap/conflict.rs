@@ -8,6 +8,10 @@
 //!   that still satisfies its WHERE. Only the executor can tell, so it gets the newest version and
 //!   calls again with that one's place. In between someone may be faster again; then it gets the
 //!   next one. Each round means that somebody committed, so somebody always makes progress.
+//!
+//! Under repeatable read the transaction sees the row as it was when its snapshot was taken, and must
+//! not change it as it is now: where the earlier one has deleted or replaced it, that is the error
+//! 40001, at once. What its own snapshot does not see but this transaction made is no such case.
 
 use buffer::PageBytes;
 use types::{TupleId, Xid};
@@ -42,8 +46,10 @@ pub struct NewVersion {
 pub(super) enum Obstacle {
     /// Someone is at it.
     HeldBy(Xid),
-    /// There is nothing to change.
-    Gone,
+    /// This command has changed it already.
+    SelfModified,
+    /// Another transaction deleted it.
+    Deleted,
     /// `maker` replaced it by the version at `next`.
     ReplacedBy { next: TupleId, maker: Xid },
 }
@@ -60,7 +66,8 @@ impl Heap<'_> {
         Ok(match is_changeable(view, &header, place)? {
             Changeable::Yes => Ok(header),
             Changeable::Invisible => return Err(Error::Invisible(place)),
-            Changeable::SelfModified | Changeable::Deleted => Err(Obstacle::Gone),
+            Changeable::SelfModified => Err(Obstacle::SelfModified),
+            Changeable::Deleted => Err(Obstacle::Deleted),
             Changeable::HeldBy(xid) => Err(Obstacle::HeldBy(xid)),
             Changeable::Replaced => {
                 Err(Obstacle::ReplacedBy { next: header.ctid, maker: header.xmax })
@@ -75,11 +82,14 @@ impl Heap<'_> {
         obstacle: Obstacle,
     ) -> Result<Option<Outcome>, Error> {
         match obstacle {
-            Obstacle::Gone => Ok(Some(Outcome::Gone)),
+            Obstacle::SelfModified => Ok(Some(Outcome::Gone)),
+            Obstacle::Deleted if view.keeps_snapshot() => Err(Error::ConcurrentDelete),
+            Obstacle::Deleted => Ok(Some(Outcome::Gone)),
             Obstacle::HeldBy(xid) => {
                 self.access.txn.wait_for(xid)?;
                 Ok(None)
             }
+            Obstacle::ReplacedBy { .. } if view.keeps_snapshot() => Err(Error::ConcurrentUpdate),
             Obstacle::ReplacedBy { next, maker } => {
                 Ok(Some(match self.newest(view, next, maker)? {
                     Some(version) => Outcome::Changed(version),

@@ -13,6 +13,8 @@ pub(super) struct View<'a> {
     txn: &'a Txn,
     own: Xid,
     command: u32,
+    /// Whether the transaction has one snapshot for all of its commands.
+    keeps_snapshot: bool,
     /// The last transaction asked for that had ended: pages are full of the same few.
     last: Cell<Option<(Xid, Ending)>>,
 }
@@ -21,12 +23,19 @@ impl<'a> View<'a> {
     /// As the current command of the transaction sees it.
     pub fn new(txn: &'a Txn, tx: &Transaction) -> Self {
         let own = tx.xid().unwrap_or(Xid::INVALID);
-        View { txn, own, command: tx.command(), last: Cell::new(None) }
+        let (command, keeps_snapshot) = (tx.command(), tx.keeps_snapshot());
+        View { txn, own, command, keeps_snapshot, last: Cell::new(None) }
+    }
+
+    /// Whether what others have changed since the transaction's snapshot must not be changed.
+    pub fn keeps_snapshot(&self) -> bool {
+        self.keeps_snapshot
     }
 
     /// As the process as a whole sees it: its transaction, if it has one, is in progress.
     pub fn outside(txn: &'a Txn) -> Self {
-        View { txn, own: Xid::INVALID, command: 0, last: Cell::new(None) }
+        let own = Xid::INVALID;
+        View { txn, own, command: 0, keeps_snapshot: false, last: Cell::new(None) }
     }
 }
 
@@ -71,7 +80,8 @@ impl<'a> Sight<'a> {
     /// right, since a command does not see its own changes.
     pub fn new(txn: &'a Txn, snapshot: &'a Snapshot) -> Self {
         let own = snapshot.own().unwrap_or(Xid::INVALID);
-        let view = View { txn, own, command: snapshot.command(), last: Cell::new(None) };
+        let (command, last) = (snapshot.command(), Cell::new(None));
+        let view = View { txn, own, command, keeps_snapshot: false, last };
         Sight { view, snapshot, last: Cell::new(None) }
     }
 }

@@ -54,6 +54,8 @@ pub(crate) enum Statement {
     Rollback,
     /// SET TRANSACTION
     SetTransaction(TransactionModes),
+    /// SET SESSION CHARACTERISTICS AS TRANSACTION
+    SetCharacteristics(TransactionModes),
     /// CHECKPOINT
     Checkpoint,
     /// SHOW name

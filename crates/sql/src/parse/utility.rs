@@ -1,6 +1,7 @@
 //! Statements that are read by hand: transactions, settings, CHECKPOINT, and the names of what is
 //! not supported.
 
+use config::IsolationLevel;
 use sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
@@ -151,6 +152,14 @@ fn modes(cursor: &mut Cursor<'_>) -> Result<TransactionModes> {
     Ok(modes)
 }
 
+/// At least one mode.
+fn some_modes(cursor: &mut Cursor<'_>) -> Result<TransactionModes> {
+    match modes(cursor)? {
+        modes if modes == TransactionModes::default() => Err(cursor.unexpected()),
+        modes => Ok(modes),
+    }
+}
+
 fn isolation_level(cursor: &mut Cursor<'_>) -> Result<&'static str> {
     for (words, name) in [
         (["READ", "COMMITTED"].as_slice(), "read committed"),
@@ -217,18 +226,14 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Statement> {
         if cursor.word("SNAPSHOT") {
             return Ok(skip(cursor, "SET TRANSACTION SNAPSHOT"));
         }
-        let modes = modes(cursor)?;
-        if modes == TransactionModes::default() {
-            return Err(cursor.unexpected());
-        }
-        return Ok(Statement::SetTransaction(modes));
+        return Ok(Statement::SetTransaction(some_modes(cursor)?));
     }
     if cursor.word("CONSTRAINTS") {
         return Ok(skip(cursor, "SET CONSTRAINTS"));
     }
     let local = cursor.word("LOCAL");
-    if !local && cursor.words(&["SESSION", "CHARACTERISTICS"]) {
-        return Ok(skip(cursor, "SET SESSION CHARACTERISTICS"));
+    if !local && cursor.words(&["SESSION", "CHARACTERISTICS", "AS", "TRANSACTION"]) {
+        return Ok(Statement::SetCharacteristics(some_modes(cursor)?));
     }
     let session = !local && cursor.word("SESSION");
     if cursor.word("ROLE") {
@@ -283,13 +288,14 @@ fn value(cursor: &mut Cursor<'_>) -> Result<String> {
 }
 
 impl TransactionModes {
-    /// Refuses what is not supported: levels above read committed.
-    pub(crate) fn check(&self) -> Result<()> {
+    /// The isolation level. `0A000` for serializable: it is not served as something weaker.
+    pub(crate) fn level(&self) -> Result<Option<IsolationLevel>> {
         match self.isolation {
-            Some(level @ ("repeatable read" | "serializable")) => {
-                Err(Error::unsupported(format!("the isolation level {level}")))
-            }
-            _ => Ok(()),
+            None => Ok(None),
+            Some("read uncommitted") => Ok(Some(IsolationLevel::ReadUncommitted)),
+            Some("read committed") => Ok(Some(IsolationLevel::ReadCommitted)),
+            Some("repeatable read") => Ok(Some(IsolationLevel::RepeatableRead)),
+            Some(other) => Err(Error::unsupported(format!("the isolation level {other}"))),
         }
     }
 }
@@ -313,13 +319,20 @@ mod tests {
         };
         assert_eq!(modes.access, Some(Access::ReadOnly));
         assert_eq!(modes.isolation, Some("read committed"));
-        assert!(modes.check().is_ok());
+        assert_eq!(modes.level().expect("supported"), Some(IsolationLevel::ReadCommitted));
         let Statement::Begin { modes, start: true } =
             statement("START TRANSACTION ISOLATION LEVEL SERIALIZABLE")
         else {
             panic!("not a START");
         };
-        assert!(modes.check().is_err());
+        assert!(modes.level().is_err());
+        let Statement::SetCharacteristics(modes) =
+            statement("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE, DEFERRABLE")
+        else {
+            panic!("not a SET SESSION CHARACTERISTICS");
+        };
+        assert_eq!((modes.access, modes.deferrable), (Some(Access::ReadWrite), Some(true)));
+        assert!(parse_text("SET SESSION CHARACTERISTICS AS TRANSACTION").is_err());
         assert!(matches!(statement("END TRANSACTION"), Statement::Commit));
         assert!(matches!(statement("abort work and no chain"), Statement::Rollback));
         assert!(matches!(statement("COMMIT AND CHAIN"), Statement::Unsupported(_)));

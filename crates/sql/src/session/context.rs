@@ -30,8 +30,6 @@ pub(crate) struct Context {
     pub(crate) storage: Rc<dyn Storage>,
     pub(super) settings: RefCell<SessionSettings>,
     pub(crate) views: Views,
-    /// Whether the transaction may not write.
-    pub(super) read_only: Cell<bool>,
     style: Cell<Style>,
     statement_time: Cell<i64>,
     clock: TransactionClock,
@@ -66,7 +64,6 @@ impl Context {
             storage,
             settings: RefCell::new(SessionSettings::new(settings)),
             views: Views::default(),
-            read_only: Cell::new(false),
             style,
             statement_time: Cell::new(0),
             clock: TransactionClock::default(),
@@ -81,7 +78,6 @@ impl Context {
     pub(super) fn begin_transaction(&self) {
         self.storage.begin();
         self.clock.micros.set(self.statement_time.get());
-        self.read_only.set(false);
         self.settings.borrow_mut().begin();
     }
 
@@ -95,7 +91,6 @@ impl Context {
             settings.current.synchronous_commit == config::SynchronousCommit::On
         };
         self.storage.commit(synchronous)?;
-        self.read_only.set(false);
         if self.settings.borrow_mut().commit() {
             self.settings_changed();
         }
@@ -104,7 +99,6 @@ impl Context {
 
     pub(super) fn abort(&self) {
         self.storage.abort();
-        self.read_only.set(false);
         if self.settings.borrow_mut().abort() {
             self.settings_changed();
         }
@@ -198,7 +192,7 @@ impl Environment for Context {
     }
 
     fn setting(&self, name: &str) -> Result<String> {
-        self.settings.borrow().show(name, self.read_only.get())
+        self.settings.borrow().show(name)
     }
 
     fn backend_pid(&self) -> i32 {

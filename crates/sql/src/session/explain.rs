@@ -63,7 +63,6 @@ impl Session {
         if options.analyze {
             self.check_read_only(&plan.plan)?;
         }
-        self.has_run = true;
         let planning_ms = start.elapsed().as_secs_f64() * 1000.0;
         let execution = Execution::new(&self.context, &params);
         let lines = explain(&execution, &plan.plan, &options, planning_ms)?;

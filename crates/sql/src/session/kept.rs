@@ -137,7 +137,7 @@ impl Session {
         work: impl FnOnce(&mut Session, &mut dyn Output) -> Result<String>,
     ) -> Result<()> {
         self.ensure_transaction(false);
-        let done = work(self, out).and_then(|tag| {
+        let done = self.begin_query().and_then(|()| work(self, out)).and_then(|tag| {
             if tag.is_empty() {
                 return Ok(());
             }

@@ -65,7 +65,7 @@ pub struct Session {
     block: Block,
     /// Whether the storage has a transaction.
     in_transaction: bool,
-    /// Whether a statement of the transaction has run that reads or writes.
+    /// Whether a statement of the transaction has begun that is a query.
     has_run: bool,
     prepared: Prepared,
     cache: PlanCache,

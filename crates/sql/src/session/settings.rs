@@ -3,11 +3,15 @@
 //! SET lasts for the session, but is undone if its transaction rolls back; SET LOCAL lasts for the
 //! transaction. So there are up to three versions: what RESET brings back (`base`), what the session
 //! will have after the transaction (`kept`), and what counts now (`current`).
+//!
+//! The modes of the current transaction (`transaction_isolation`, `transaction_read_only`,
+//! `transaction_deferrable`) stand in `current` too, where SHOW and `pg_settings` find them. Each
+//! transaction begins with those that the `default_` settings name (`transaction` changes them).
 
-use config::Settings;
-use types::SqlState;
+use config::{IsolationLevel, Settings};
 
 use crate::error::{Error, Result};
+use crate::parse::{Access, TransactionModes};
 
 /// The settings of a session.
 pub(crate) struct SessionSettings {
@@ -41,6 +45,51 @@ impl SessionSettings {
     pub(super) fn begin(&mut self) {
         self.before = None;
         self.kept = None;
+        let current = &mut self.current;
+        current.transaction_isolation = current.default_transaction_isolation;
+        current.transaction_read_only = current.default_transaction_read_only;
+        current.transaction_deferrable = current.default_transaction_deferrable;
+    }
+
+    /// Whether the transaction may not write.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.current.transaction_read_only
+    }
+
+    /// Whether the transaction has one snapshot for all of its statements.
+    pub(super) fn is_repeatable_read(&self) -> bool {
+        self.current.transaction_isolation == IsolationLevel::RepeatableRead
+    }
+
+    /// The modes that a transaction would have after SET or RESET of one of them; `None` if the
+    /// setting is another.
+    pub(super) fn modes(&self, name: &str, change: Change<'_>) -> Result<Option<TransactionModes>> {
+        let Some(setting) = config::find(name).filter(|s| s.name.starts_with("transaction_"))
+        else {
+            return Ok(None);
+        };
+        let mut changed = self.current.clone();
+        self.apply(&mut changed, name, change)?;
+        let access =
+            if changed.transaction_read_only { Access::ReadOnly } else { Access::ReadWrite };
+        let mut modes = TransactionModes::default();
+        match setting.name {
+            "transaction_isolation" => modes.isolation = Some(changed.transaction_isolation.name()),
+            "transaction_read_only" => modes.access = Some(access),
+            _ => modes.deferrable = Some(changed.transaction_deferrable),
+        }
+        Ok(Some(modes))
+    }
+
+    fn apply(&self, settings: &mut Settings, name: &str, change: Change<'_>) -> Result<()> {
+        let applied = match change {
+            Change::Set(value) => {
+                check_isolation(name, value)?;
+                settings.set_text(name, value)
+            }
+            Change::Reset => settings.reset(name, &self.base),
+        };
+        applied.map(|_| ()).map_err(|error| report(&error))
     }
 
     /// The transaction commits; says whether what counts has changed by that.
@@ -78,19 +127,14 @@ impl SessionSettings {
 
     /// SET and RESET of one setting.
     pub(super) fn change(&mut self, name: &str, change: Change<'_>, local: bool) -> Result<()> {
-        if let Change::Set(value) = change {
-            check_isolation(name, value)?;
-        }
-        let apply = |settings: &mut Settings, base: &Settings| match change {
-            Change::Set(value) => settings.set_text(name, value).map(|_| ()),
-            Change::Reset => settings.reset(name, base).map(|_| ()),
-        };
         let mut changed = self.current.clone();
-        apply(&mut changed, &self.base).map_err(|error| report(&error))?;
+        self.apply(&mut changed, name, change)?;
         if local {
             self.kept.get_or_insert_with(|| self.current.clone());
-        } else if let Some(kept) = &mut self.kept {
-            apply(kept, &self.base).map_err(|error| report(&error))?;
+        } else if let Some(mut kept) = self.kept.take() {
+            let applied = self.apply(&mut kept, name, change);
+            self.kept = Some(kept);
+            applied?;
         }
         let old = std::mem::replace(&mut self.current, changed);
         self.before.get_or_insert(old);
@@ -107,13 +151,9 @@ impl SessionSettings {
     }
 
     /// What SHOW prints.
-    pub(crate) fn show(&self, name: &str, read_only: bool) -> Result<String> {
-        let on_off = |on: bool| if on { "on" } else { "off" }.to_owned();
+    pub(crate) fn show(&self, name: &str) -> Result<String> {
         match name.to_ascii_lowercase().as_str() {
-            "transaction_read_only" => Ok(on_off(read_only)),
-            "default_transaction_read_only" => Ok(on_off(false)),
-            "is_superuser" => Ok(on_off(true)),
-            "standard_conforming_strings" => Ok(on_off(true)),
+            "is_superuser" | "standard_conforming_strings" => Ok("on".to_owned()),
             _ => self.current.get_text(name).map_err(|error| report(&error)),
         }
     }
@@ -127,17 +167,13 @@ impl SessionSettings {
     }
 }
 
-/// Levels above read committed are not supported; that they exist must not let them pass.
+/// `0A000` for serializable: it is not served as something weaker.
 fn check_isolation(name: &str, value: &str) -> Result<()> {
     let about_isolation = ["transaction_isolation", "default_transaction_isolation"]
         .iter()
         .any(|known| known.eq_ignore_ascii_case(name));
-    let value = value.to_ascii_lowercase();
-    if about_isolation && matches!(value.as_str(), "repeatable read" | "serializable") {
-        return Err(Error::new(
-            SqlState::FEATURE_NOT_SUPPORTED,
-            format!("the isolation level {value} is not supported"),
-        ));
+    if about_isolation && value.eq_ignore_ascii_case("serializable") {
+        return Err(Error::unsupported("the isolation level serializable"));
     }
     Ok(())
 }
@@ -147,7 +183,7 @@ mod tests {
     use super::*;
 
     fn work_mem(settings: &SessionSettings) -> String {
-        settings.show("work_mem", false).expect("known")
+        settings.show("work_mem").expect("known")
     }
 
     #[test]
@@ -173,7 +209,7 @@ mod tests {
         assert_eq!(work_mem(&settings), "1MB");
         assert!(settings.commit());
         assert_eq!(work_mem(&settings), "4MB");
-        assert_eq!(settings.show("extra_float_digits", false).expect("known"), "0");
+        assert_eq!(settings.show("extra_float_digits").expect("known"), "0");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use config::IsolationLevel;
 use sqlparser::ast::Statement as AstStatement;
 use types::{ColumnType, Datum, SqlState};
 
@@ -19,7 +20,9 @@ use crate::bind::{
 use crate::error::{Error, Result};
 use crate::exec::{Execution, Reader, copy_from, copy_to};
 use crate::output::{Output, OutputColumn, TextRow};
-use crate::parse::{CopyStatement, Endpoint, Parsed, Request, Source, Statement, TransactionModes};
+use crate::parse::{
+    Access, CopyStatement, Endpoint, Parsed, Request, Source, Statement, TransactionModes,
+};
 use crate::planned::Plan;
 
 impl Session {
@@ -70,6 +73,7 @@ impl Session {
         match statement {
             Statement::Sql(statement) => self.run_sql(request, statement, keep, out),
             Statement::SetTransaction(modes) => self.set_transaction(modes, out),
+            Statement::SetCharacteristics(modes) => self.set_characteristics(modes),
             Statement::Checkpoint => {
                 self.context.storage.checkpoint()?;
                 Ok("CHECKPOINT".to_owned())
@@ -105,6 +109,7 @@ impl Session {
         keep: Keep<'_>,
         out: &mut dyn Output,
     ) -> Result<String> {
+        self.begin_query()?;
         match statement {
             AstStatement::Prepare { name, data_types, statement } => {
                 self.prepare(&fold(name), data_types, statement, &request.source)
@@ -144,7 +149,6 @@ impl Session {
         out: &mut dyn Output,
     ) -> Result<String> {
         self.check_read_only(plan)?;
-        self.has_run = true;
         self.context.storage.check_interrupts()?;
         Execution::new(&self.context, params).run(plan, out)
     }
@@ -163,7 +167,7 @@ impl Session {
     }
 
     fn refuse_if_read_only(&self, what: &str) -> Result<()> {
-        if !self.context.read_only.get() {
+        if !self.context.settings.borrow().is_read_only() {
             return Ok(());
         }
         Err(Error::new(
@@ -177,13 +181,33 @@ impl Session {
         modes: &TransactionModes,
         out: &mut dyn Output,
     ) -> Result<String> {
-        modes.check()?;
+        modes.level()?;
         if self.block == Block::None {
             let code = SqlState::NO_ACTIVE_SQL_TRANSACTION;
             let report = warning(code, "SET TRANSACTION can only be used in transaction blocks");
             self.context.notice(out, Weight::Warning, &report)?;
         }
         self.apply_modes(modes)?;
+        Ok("SET".to_owned())
+    }
+
+    /// SET SESSION CHARACTERISTICS: what later transactions begin with.
+    fn set_characteristics(&mut self, modes: &TransactionModes) -> Result<String> {
+        let on_off = |on| if on { "on" } else { "off" };
+        let changes = [
+            ("default_transaction_isolation", modes.level()?.map(IsolationLevel::name)),
+            (
+                "default_transaction_read_only",
+                modes.access.map(|access| on_off(access == Access::ReadOnly)),
+            ),
+            ("default_transaction_deferrable", modes.deferrable.map(on_off)),
+        ];
+        let mut settings = self.context.settings.borrow_mut();
+        for (name, value) in changes {
+            if let Some(value) = value {
+                settings.change(name, Change::Set(value), false)?;
+            }
+        }
         Ok("SET".to_owned())
     }
 
@@ -199,6 +223,10 @@ impl Session {
             let report = warning(code, "SET LOCAL can only be used in transaction blocks");
             self.context.notice(out, Weight::Warning, &report)?;
         }
+        let modes = self.context.settings.borrow().modes(name, change)?;
+        if let Some(modes) = modes {
+            return self.apply_modes(&modes);
+        }
         self.context.settings.borrow_mut().change(name, change, local)?;
         self.context.settings_changed();
         Ok(())
@@ -206,7 +234,7 @@ impl Session {
 
     fn show(&self, name: &str, out: &mut dyn Output) -> Result<String> {
         let settings = self.context.settings.borrow();
-        let value = settings.show(name, self.context.read_only.get())?;
+        let value = settings.show(name)?;
         send_texts(&[&settings.shown_name(name)], [vec![value]].into_iter(), out)?;
         Ok("SHOW".to_owned())
     }
@@ -234,7 +262,7 @@ impl Session {
             Endpoint::File => return Err(Error::unsupported("COPY with a file of the server")),
             Endpoint::Program => return Err(Error::unsupported("COPY with a program")),
         }
-        self.has_run = true;
+        self.begin_query()?;
         let params = Parameters::default();
         let tables = UsedTables::new(&self.context);
         let context = bind_context(&self.context, &request.source, &params, &tables);
@@ -257,8 +285,8 @@ impl Session {
             return Err(Error::internal("request without the COPY that it ends with"));
         };
         self.ensure_transaction(several);
+        self.begin_query()?;
         self.refuse_if_read_only("COPY FROM")?;
-        self.has_run = true;
         let params = Parameters::default();
         let tables = UsedTables::new(&self.context);
         let context = bind_context(&self.context, &request.source, &params, &tables);

@@ -10,7 +10,7 @@
 use types::SqlState;
 
 use super::{Session, Weight, warning};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::parse::{Access, TransactionModes};
 
@@ -82,7 +82,7 @@ impl Session {
         modes: &TransactionModes,
         out: &mut dyn Output,
     ) -> Result<()> {
-        modes.check()?;
+        modes.level()?;
         if self.block == Block::Explicit {
             let code = SqlState::ACTIVE_SQL_TRANSACTION;
             let report = warning(code, "there is already a transaction in progress");
@@ -95,18 +95,46 @@ impl Session {
 
     /// Takes over the modes of BEGIN and SET TRANSACTION.
     pub(super) fn apply_modes(&mut self, modes: &TransactionModes) -> Result<()> {
-        let TransactionModes { access, isolation: _, deferrable: _ } = modes;
-        match access {
-            None => {}
-            Some(Access::ReadOnly) => self.context.read_only.set(true),
-            Some(Access::ReadWrite) => {
-                if self.context.read_only.get() && self.has_run {
-                    return Err(crate::error::Error::new(
-                        SqlState::ACTIVE_SQL_TRANSACTION,
-                        "transaction read-write mode must be set before any query",
-                    ));
-                }
-                self.context.read_only.set(false);
+        let mut settings = self.context.settings.borrow_mut();
+        let current = &mut settings.current;
+        if let Some(level) = modes.level()?
+            && level != current.transaction_isolation
+        {
+            self.refuse_after_query("SET TRANSACTION ISOLATION LEVEL must be called")?;
+            current.transaction_isolation = level;
+        }
+        if let Some(access) = modes.access {
+            let read_only = access == Access::ReadOnly;
+            if current.transaction_read_only && !read_only {
+                self.refuse_after_query("transaction read-write mode must be set")?;
+            }
+            current.transaction_read_only = read_only;
+        }
+        if let Some(deferrable) = modes.deferrable {
+            self.refuse_after_query("SET TRANSACTION [NOT] DEFERRABLE must be called")?;
+            current.transaction_deferrable = deferrable;
+        }
+        Ok(())
+    }
+
+    /// `25001` once a query has run.
+    fn refuse_after_query(&self, what: &str) -> Result<()> {
+        if !self.has_run {
+            return Ok(());
+        }
+        let message = format!("{what} before any query");
+        Err(Error::new(SqlState::ACTIVE_SQL_TRANSACTION, message))
+    }
+
+    /// A statement begins that reads, writes or plans. From the first of them on, the transaction's
+    /// modes are fixed, and under repeatable read what it sees. As in PostgreSQL that is before the
+    /// statement's own tables are locked, and after what is no query: LOCK TABLE, SET, SHOW,
+    /// CHECKPOINT.
+    pub(super) fn begin_query(&mut self) -> Result<()> {
+        if !self.has_run {
+            self.has_run = true;
+            if self.context.settings.borrow().is_repeatable_read() {
+                self.context.storage.keep_snapshot()?;
             }
         }
         Ok(())
