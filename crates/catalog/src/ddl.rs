@@ -81,6 +81,7 @@ impl Catalog {
         let relfile = storage::create(&self.access, tx)?;
         self.set_relfile(tx, table.oid, relfile)?;
         storage::drop_at_commit(&self.access, tx, table.relfile);
+        self.txn().statistics().moved(table.relfile, relfile);
         let emptied = Rc::new(TableDef { relfile, ..table.clone() });
         self.changed(tx, table, Some(Rc::clone(&emptied)));
         Ok(emptied)

@@ -31,11 +31,13 @@ mod definition;
 mod error;
 pub mod kinds;
 mod read;
+mod relations;
 pub mod system;
 
 pub use catalog::Catalog;
 pub use definition::{ColumnDef, TableDef, TableKind};
 pub use error::Error;
+pub use relations::Relation;
 pub use system::{CATALOG_VERSION, FIRST_NORMAL_OID, FIRST_NORMAL_RELFILE};
 
 /// The longest name, in bytes; PostgreSQL's `NAMEDATALEN` less one.

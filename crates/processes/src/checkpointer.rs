@@ -22,6 +22,7 @@ use types::Lsn;
 
 use crate::checkpoint::{self, Hurry, Outcome, Pacing};
 use crate::error::Error;
+use crate::kept_statistics;
 use crate::requests::{Answer, Flags, Ticket};
 use crate::schedule::{Pace, Position};
 use crate::server::Server;
@@ -98,6 +99,7 @@ impl Checkpointer<'_> {
     fn last(&mut self) -> i32 {
         sys::process::set_title("mamont: checkpointer shutting down");
         let made = self.make(Flags::SHUTDOWN);
+        kept_statistics::keep(self.server);
         i32::from(made.is_err())
     }
 

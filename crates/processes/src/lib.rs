@@ -25,6 +25,7 @@ pub mod child;
 mod cleaning;
 mod error;
 mod host;
+mod kept_statistics;
 pub mod progress;
 pub mod requests;
 pub mod schedule;

@@ -25,6 +25,7 @@ use types::{BufferTag, Diagnostic, Fork, Lsn};
 
 use crate::checkpoint::{self, Hurry};
 use crate::error::Error;
+use crate::kept_statistics;
 use crate::requests::Flags;
 use crate::server::Server;
 
@@ -53,6 +54,7 @@ fn start(server: &Server) -> Result<(), Error> {
     } else {
         checkpoint::skip_after_clean_shutdown(server, recovered.end)?;
     }
+    kept_statistics::take_back(server, !recovered.was_crash);
     sys::process::set_title("mamont: startup removing orphaned files");
     remove_orphans(server, &recovered)
 }

@@ -28,6 +28,7 @@ use crate::interrupts;
 use crate::session::Session;
 use crate::storage::{Changed, Flow, Storage, Usage, Version};
 use crate::views::rows::rows_of;
+use crate::views::tables;
 
 /// What only the processes room can do or tell.
 pub trait Host {
@@ -120,7 +121,7 @@ impl Session {
 }
 
 /// An error of a room, as the client is told it.
-fn told<E: Diagnostic>(error: E) -> Error {
+pub(crate) fn told<E: Diagnostic>(error: E) -> Error {
     Error::from_diagnostic(&error)
 }
 
@@ -314,7 +315,8 @@ impl Storage for Engine {
     }
 
     fn view(&self, name: &str) -> Result<Option<Vec<Row>>> {
-        Ok(rows_of(&self.rooms, name))
+        let of_tables = self.with_transaction(|tx| tables::rows_of(&self.rooms, tx, name))?;
+        Ok(of_tables.or_else(|| rows_of(&self.rooms, name)))
     }
 
     fn checkpoint(&self) -> Result<()> {

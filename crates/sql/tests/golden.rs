@@ -99,6 +99,7 @@ golden! {
     prepared
     queries
     settings
+    statistics
     transactions
     types
     unsupported

@@ -64,6 +64,7 @@ impl Txn {
             self.raise_versions(&transaction.invalidations);
             self.remove_files(&transaction.dropped);
         }
+        self.statistics().end(true, &transaction.dropped);
         self.locks().release_all();
         transaction.finish();
         Ok(lsn)
@@ -82,6 +83,7 @@ impl Txn {
         if !keep && logged.is_some_and(|lsn| self.wal.flush(lsn).is_ok()) {
             self.remove_files(&transaction.created);
         }
+        self.statistics().end(false, &transaction.created);
         self.locks().release_all();
         transaction.finish();
     }

@@ -14,6 +14,7 @@
 //! - `status` are the status pages; `xid` and `counters` hand out numbers.
 //! - `commit` ends transactions; [`record`] draws their log records; `redo` repeats them.
 //! - [`lock`] is the lock manager, with waiting for transactions and deadlocks.
+//! - [`statistics`] counts what relations go through, for views and autovacuum.
 //! - `versions` tells caches that the system tables have changed.
 //!
 //! The rules: "in progress" is asked of the commit sequence before the status pages are, because a
@@ -38,6 +39,7 @@ mod redo;
 mod sequence;
 mod shared;
 mod snapshot;
+pub mod statistics;
 mod status;
 mod transaction;
 mod txn;
@@ -51,6 +53,7 @@ pub use error::{Error, Result};
 pub use lock::{LockManager, LockMode, LockRow, LockTag};
 pub use shared::TxnRegions;
 pub use snapshot::{Snapshot, XidStatus};
+pub use statistics::Statistics;
 pub use status::STATUS_RELATION;
 pub use transaction::Transaction;
 pub use txn::Txn;

@@ -8,6 +8,7 @@ use zerocopy::FromZeros;
 
 use crate::lock::LockRegions;
 use crate::sequence::Sequence;
+use crate::statistics::StatisticsRegions;
 
 /// The fewest entries of the commit sequence ring: so many transactions may begin while the oldest
 /// one that anybody still needs is open.
@@ -69,6 +70,7 @@ pub struct TxnRegions {
     pub(crate) ring: RegionId<AtomicU64>,
     pub(crate) versions: RegionId<AtomicU64>,
     pub(crate) locks: LockRegions,
+    pub(crate) statistics: StatisticsRegions,
 }
 
 impl TxnRegions {
@@ -82,6 +84,7 @@ impl TxnRegions {
             ring: layout.region("commit sequence", entries.next_power_of_two() as usize),
             versions: layout.region("relation versions", VERSION_COUNTERS),
             locks: LockRegions::reserve(layout, locks, processes),
+            statistics: StatisticsRegions::reserve(layout),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::lock::LockManager;
 use crate::sequence::{Sequence, Sight, Word};
 use crate::shared::{TxnRegions, TxnShared};
 use crate::snapshot::Registry;
+use crate::statistics::Statistics;
 use crate::transaction::Transaction;
 
 /// Transactions, as one process works with them: shared state in the segment, a few private words.
@@ -25,6 +26,7 @@ pub struct Txn {
     pub(crate) wal: Rc<Wal>,
     pub(crate) pool: Rc<BufferPool>,
     locks: Rc<LockManager>,
+    statistics: Statistics,
     /// The snapshots that this process holds.
     pub(crate) snapshots: Rc<Registry>,
     /// The last answer of a status page: it can never change.
@@ -50,6 +52,7 @@ impl Txn {
             wal,
             pool,
             locks: Rc::new(LockManager::new(segment, regions.locks, procs, timeout)),
+            statistics: Statistics::new(segment, regions.statistics),
             snapshots: Rc::default(),
             last_status: Cell::default(),
         }
@@ -67,6 +70,11 @@ impl Txn {
     /// The lock manager.
     pub fn locks(&self) -> &Rc<LockManager> {
         &self.locks
+    }
+
+    /// The statistics of relations.
+    pub fn statistics(&self) -> &Statistics {
+        &self.statistics
     }
 
     /// Begins a transaction of this process.

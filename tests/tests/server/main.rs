@@ -14,3 +14,4 @@ mod seeing_in;
 mod space;
 mod tools;
 mod transactions;
+mod vacuum;

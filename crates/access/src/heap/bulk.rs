@@ -155,6 +155,7 @@ impl<'a> BulkInsert<'a> {
         });
         self.scratch = data;
         done?;
+        self.heap.access.txn.statistics().inserted(self.heap.rel, (last - first) as u64);
         self.placed = last;
         Ok(())
     }

@@ -27,6 +27,7 @@ impl Heap<'_> {
                         let (room, freed) =
                             self.end_version(&mut page, place, xid, tx.command())?;
                         drop(page);
+                        self.access.txn.statistics().deleted(self.rel);
                         self.access.note_freed(self.rel, place.block, room, freed)?;
                         return Ok(Outcome::Done(place));
                     }

@@ -71,6 +71,7 @@ impl Heap<'_> {
                 Room::Enough => {
                     let place = self.add(maker, &mut page, tuple, header)?;
                     self.access.set_target(self.rel, place.block);
+                    self.access.txn.statistics().inserted(self.rel, 1);
                     return Ok(place);
                 }
                 Room::TooLittle => {

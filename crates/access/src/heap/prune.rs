@@ -50,6 +50,7 @@ impl Heap<'_> {
         self.access.pool.change(&change, touched, |pages| {
             page::remove(pages.page(0), offsets.iter().copied(), next_prune_xid);
         })?;
+        self.access.txn.statistics().pruned(self.rel, offsets.len() as u64);
         Ok(())
     }
 

@@ -70,6 +70,7 @@ impl<'a> Heap<'a> {
     pub fn scan(&self, snapshot: &'a Snapshot) -> Result<Scan<'a>, Error> {
         let end = self.nblocks()?;
         let buffers = self.access.pool.buffers();
+        self.access.txn.statistics().scanned(self.rel);
         let large = end as usize > buffers / LARGE_PART;
         Ok(Scan {
             heap: *self,
@@ -168,6 +169,7 @@ impl Scan<'_> {
             }
             findings
         };
+        heap.access.txn.statistics().read(heap.rel, self.rows.ends.len() as u64);
         let Findings { aborted, room, prune_xid, .. } = findings;
         unless_full(heap.prune_in_passing(block, aborted, room, prune_xid))
     }

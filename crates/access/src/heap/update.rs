@@ -162,6 +162,7 @@ impl Heap<'_> {
                 pool.change(&change, &mut [new_touched, old], |pages| apply(pages, 1))?
             }
         };
+        self.access.txn.statistics().updated(self.rel, false);
         Ok(place)
     }
 }

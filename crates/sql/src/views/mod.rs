@@ -5,6 +5,7 @@
 //! What they show was true at some moment while they were read, not all at the same one.
 
 pub(crate) mod rows;
+pub(crate) mod tables;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -27,6 +28,31 @@ pub(crate) struct ViewDefinition {
     pub name: &'static str,
     pub columns: &'static [(&'static str, ColumnType)],
 }
+
+/// The columns of `pg_stat_all_tables` and of its parts.
+static TABLE_COLUMNS: &[(&str, ColumnType)] = &[
+    ("relid", ColumnType::Oid),
+    ("schemaname", Text),
+    ("relname", Text),
+    ("seq_scan", Int8),
+    ("seq_tup_read", Int8),
+    ("n_tup_ins", Int8),
+    ("n_tup_upd", Int8),
+    ("n_tup_del", Int8),
+    ("n_tup_hot_upd", Int8),
+    ("n_live_tup", Int8),
+    ("n_dead_tup", Int8),
+    ("n_mod_since_analyze", Int8),
+    ("n_ins_since_vacuum", Int8),
+    ("last_vacuum", Timestamptz),
+    ("last_autovacuum", Timestamptz),
+    ("last_analyze", Timestamptz),
+    ("last_autoanalyze", Timestamptz),
+    ("vacuum_count", Int8),
+    ("autovacuum_count", Int8),
+    ("analyze_count", Int8),
+    ("autoanalyze_count", Int8),
+];
 
 /// All views.
 pub(crate) static DEFINITIONS: &[ViewDefinition] = &[
@@ -154,6 +180,9 @@ pub(crate) static DEFINITIONS: &[ViewDefinition] = &[
             ("pending_restart", Bool),
         ],
     },
+    ViewDefinition { name: "pg_stat_all_tables", columns: TABLE_COLUMNS },
+    ViewDefinition { name: "pg_stat_user_tables", columns: TABLE_COLUMNS },
+    ViewDefinition { name: "pg_stat_sys_tables", columns: TABLE_COLUMNS },
 ];
 
 /// The views as tables, made once for a session: kept plans compare them by identity.

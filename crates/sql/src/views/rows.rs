@@ -34,7 +34,7 @@ fn nonzero(value: u64) -> Datum {
     if value == 0 { Datum::Null } else { int8(value) }
 }
 
-fn moment(micros: i64) -> Datum {
+pub(super) fn moment(micros: i64) -> Datum {
     if micros == 0 { Datum::Null } else { Datum::Timestamptz(micros) }
 }
 
