@@ -1,0 +1,68 @@
+//! The lines of a script.
+
+/// A line of a script, without the answers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Line {
+    /// Told to the reader alone.
+    Comment,
+    /// A session executes a statement.
+    Say {
+        /// The session.
+        session: String,
+        /// The statement.
+        statement: String,
+        /// Whether it ends by itself though it waits.
+        to_its_end: bool,
+    },
+    /// A session closes its connection.
+    Leave(String),
+}
+
+/// Reads a line that is no answer.
+pub fn read(line: &str) -> Line {
+    if let Some(name) = line.strip_suffix(" leaves").filter(|name| is_name(name)) {
+        return Line::Leave(name.to_owned());
+    }
+    let Some((head, statement)) = line.split_once(": ") else { return Line::Comment };
+    let (name, to_its_end) = match head.strip_suffix(" to its end") {
+        Some(name) => (name, true),
+        None => (head, false),
+    };
+    if !is_name(name) {
+        return Line::Comment;
+    }
+    Line::Say { session: name.to_owned(), statement: statement.to_owned(), to_its_end }
+}
+
+/// Names are short, so that a comment with a colon in it is none.
+fn is_name(text: &str) -> bool {
+    text == "setup"
+        || (text.len() == 2
+            && text.starts_with('t')
+            && text.ends_with(|c: char| c.is_ascii_digit()))
+}
+
+/// Why a script is not for PostgreSQL.
+pub fn only_here(script: &str) -> Option<&str> {
+    script.lines().find_map(|line| line.strip_prefix("only here: "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_told_apart() {
+        let say = |session: &str, statement: &str, to_its_end| Line::Say {
+            session: session.to_owned(),
+            statement: statement.to_owned(),
+            to_its_end,
+        };
+        assert_eq!(read("t1: SELECT ': '"), say("t1", "SELECT ': '", false));
+        assert_eq!(read("t2 to its end: COMMIT"), say("t2", "COMMIT", true));
+        assert_eq!(read("t2 leaves"), Line::Leave("t2".to_owned()));
+        assert_eq!(read("The manual says: it waits"), Line::Comment);
+        assert_eq!(read("t12: x"), Line::Comment);
+        assert_eq!(read(""), Line::Comment);
+    }
+}
