@@ -7,9 +7,9 @@
 use access::{Access, Heap};
 use types::{Datum, Fork, Oid, Xid};
 
-use crate::ddl::rows_of;
 use crate::error::Error;
 use crate::kinds::TYPES;
+use crate::rows::rows_of;
 use crate::system::{PG_CATALOG, PG_NAMESPACE, PG_TYPE, PUBLIC, SYSTEM_TABLES, SystemTable};
 
 /// Makes the files of the system tables and fills them. The log can be written, and nobody else

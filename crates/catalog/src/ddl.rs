@@ -9,16 +9,16 @@ use std::rc::Rc;
 
 use access::{Heap, Outcome, storage, tuple};
 use txn::{LockMode, LockTag, Transaction};
-use types::{Datum, Oid, RelFileNumber, TupleId, Xid};
+use types::{Datum, Oid, TupleId, Xid};
 
 use crate::catalog::Catalog;
-use crate::definition::{ColumnDef, TableDef, TableKind};
+use crate::definition::{ColumnDef, Counted, TableDef, TableKind};
 use crate::error::Error;
-use crate::system::{PG_ATTRDEF, PG_ATTRIBUTE, PG_CATALOG, PG_CLASS, PUBLIC, SystemTable};
-use crate::{COLUMNS_MAX, NAME_LENGTH_MAX, kinds};
-
-/// Where `relfilenode` stands in a row of `pg_class`.
-const RELFILENODE: usize = 3;
+use crate::rows::rows_of;
+use crate::system::{
+    PG_ATTRDEF, PG_ATTRIBUTE, PG_CATALOG, PG_CLASS, PG_CONSTRAINT, PUBLIC, SystemTable,
+};
+use crate::{COLUMNS_MAX, NAME_LENGTH_MAX};
 
 impl Catalog {
     /// Creates a table; without a schema in `public`.
@@ -51,18 +51,25 @@ impl Catalog {
             kind: TableKind::Table,
             types: columns.iter().map(|column| column.ty).collect(),
             columns,
+            indexes: Vec::new(),
+            constraints: Vec::new(),
+            counted: Counted::NEVER,
         });
-        for (into, row) in rows_of(&table, PUBLIC.0, tx.xid().unwrap_or(Xid::INVALID)) {
-            Heap::new(&self.access, into.relfile, &into.types()).insert(tx, &row)?;
-        }
+        self.insert_rows(tx, rows_of(&table, PUBLIC.0, tx.xid().unwrap_or(Xid::INVALID)))?;
         self.changed(tx, &table, Some(Rc::clone(&table)));
         Ok(table)
     }
 
-    /// Drops a table that the transaction has locked `AccessExclusive`. Its file goes when the
-    /// transaction commits.
+    /// Drops a table that the transaction has locked `AccessExclusive`, with its indexes and
+    /// constraints. The files go when the transaction commits.
     pub fn drop_table(&self, tx: &mut Transaction, table: &TableDef) -> Result<(), Error> {
         check_user_table(table)?;
+        for index in &table.indexes {
+            self.delete_index(tx, table, index)?;
+        }
+        for constraint in &table.constraints {
+            self.delete_rows_of(tx, &PG_CONSTRAINT, constraint.oid)?;
+        }
         for from in [&PG_CLASS, &PG_ATTRIBUTE, &PG_ATTRDEF] {
             self.delete_rows_of(tx, from, table.oid)?;
         }
@@ -71,7 +78,8 @@ impl Catalog {
         Ok(())
     }
 
-    /// Empties a table that the transaction has locked `AccessExclusive`, by giving it a new file.
+    /// Empties a table that the transaction has locked `AccessExclusive`, by giving it a new file,
+    /// and a new one to each index, which is empty.
     pub fn truncate_table(
         &self,
         tx: &mut Transaction,
@@ -82,35 +90,55 @@ impl Catalog {
         self.set_relfile(tx, table.oid, relfile)?;
         storage::drop_at_commit(&self.access, tx, table.relfile);
         self.txn().statistics().moved(table.relfile, relfile);
-        let emptied = Rc::new(TableDef { relfile, ..table.clone() });
+        let mut emptied = TableDef { relfile, counted: Counted::NEVER, ..table.clone() };
+        for index in &mut emptied.indexes {
+            *index = Rc::new(self.with_new_file(tx, table, index)?);
+        }
+        let emptied = Rc::new(emptied);
         self.changed(tx, table, Some(Rc::clone(&emptied)));
         Ok(emptied)
     }
 
     /// Notes for others, and for the rest of this transaction, what has become of a table.
-    fn changed(&self, tx: &mut Transaction, table: &TableDef, now: Option<Rc<TableDef>>) {
+    pub(crate) fn changed(
+        &self,
+        tx: &mut Transaction,
+        table: &TableDef,
+        now: Option<Rc<TableDef>>,
+    ) {
         tx.invalidate(table.oid);
         self.cache.borrow_mut().set_own(tx.xid(), &table.schema, &table.name, now);
     }
 
-    fn set_relfile(
+    /// Changes a relation's row of `pg_class`. Somebody else who has changed it is waited for, and
+    /// the newest version is changed then.
+    pub(crate) fn update_class(
         &self,
         tx: &mut Transaction,
         oid: Oid,
-        relfile: RelFileNumber,
+        change: &mut dyn FnMut(&mut Vec<Datum>),
     ) -> Result<(), Error> {
-        let [(place, mut row)] =
+        let [(mut place, mut row)] =
             self.find_rows_of(tx, &PG_CLASS, oid)?.try_into().map_err(|_| Error::Damaged {
                 relation: oid,
                 why: "pg_class does not have one row for it",
             })?;
-        row[RELFILENODE] = Datum::Int8(number(relfile));
-        let heap_types = PG_CLASS.types();
-        let heap = Heap::new(&self.access, PG_CLASS.relfile, &heap_types);
-        done(heap.update(tx, place, &row)?)
+        let types = PG_CLASS.types();
+        let heap = Heap::new(&self.access, PG_CLASS.relfile, &types);
+        loop {
+            change(&mut row);
+            match heap.update(tx, place, &row)? {
+                Outcome::Done(_) => return Ok(()),
+                Outcome::Gone => return Err(Error::ConcurrentUpdate),
+                Outcome::Changed(newest) => {
+                    place = newest.place;
+                    heap.decode(place, &newest.tuple, None, &mut row)?;
+                }
+            }
+        }
     }
 
-    fn delete_rows_of(
+    pub(crate) fn delete_rows_of(
         &self,
         tx: &mut Transaction,
         from: &SystemTable,
@@ -150,10 +178,11 @@ fn done(outcome: Outcome) -> Result<(), Error> {
     }
 }
 
-fn check_user_table(table: &TableDef) -> Result<(), Error> {
+pub(crate) fn check_user_table(table: &TableDef) -> Result<(), Error> {
     match table.kind {
         TableKind::Table => Ok(()),
         TableKind::System | TableKind::View => Err(Error::SystemTable(table.name.clone())),
+        TableKind::Index(_) => Err(Error::NotATable(table.name.clone())),
     }
 }
 
@@ -185,48 +214,6 @@ fn check_columns(table: &str, columns: &[ColumnDef]) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_name(name: &str) -> Result<(), Error> {
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     if name.len() > NAME_LENGTH_MAX { Err(Error::NameTooLong(name.to_owned())) } else { Ok(()) }
-}
-
-fn number(relfile: RelFileNumber) -> i64 {
-    i64::try_from(relfile.0).expect("numbers are handed out one by one")
-}
-
-/// The rows that describe a table, each with the system table it belongs into.
-pub(crate) fn rows_of(
-    table: &TableDef,
-    namespace: Oid,
-    frozen: Xid,
-) -> Vec<(&'static SystemTable, Vec<Datum>)> {
-    let TableDef { oid: Oid(oid), columns, .. } = table;
-    let mut rows = vec![(
-        &PG_CLASS,
-        vec![
-            Datum::Oid(*oid),
-            Datum::Text(table.name.clone()),
-            Datum::Oid(namespace.0),
-            Datum::Int8(number(table.relfile)),
-            Datum::Text("r".to_owned()),
-            Datum::Int2(columns.len() as i16),
-            Datum::Int8(i64::try_from(frozen.0).unwrap_or(i64::MAX)),
-        ],
-    )];
-    for (number, column) in (1..).zip(columns) {
-        let row = vec![
-            Datum::Oid(*oid),
-            Datum::Text(column.name.clone()),
-            Datum::Oid(kinds::type_oid(column.ty).0),
-            Datum::Int4(kinds::type_modifier(column.ty)),
-            Datum::Int2(number),
-            Datum::Bool(column.not_null),
-            Datum::Bool(column.default.is_some()),
-        ];
-        rows.push((&PG_ATTRIBUTE, row));
-        if let Some(text) = &column.default {
-            let row = vec![Datum::Oid(*oid), Datum::Int2(number), Datum::Text(text.clone())];
-            rows.push((&PG_ATTRDEF, row));
-        }
-    }
-    rows
 }

@@ -1,4 +1,6 @@
-//! What the executor needs to know of a table.
+//! What the executor needs to know of a table, its indexes and its constraints.
+
+use std::rc::Rc;
 
 use types::{ColumnType, Oid, RelFileNumber};
 
@@ -11,6 +13,8 @@ pub enum TableKind {
     System,
     /// A relation whose rows are made at the moment of reading, such as `pg_stat_activity`.
     View,
+    /// An index of the table of that oid. It shares the tables' names, and is no table.
+    Index(Oid),
 }
 
 /// A relation as one version of the system tables describes it.
@@ -30,9 +34,109 @@ pub struct TableDef {
     pub columns: Vec<ColumnDef>,
     /// The types of the columns, as the heap takes them.
     pub types: Vec<ColumnType>,
+    /// Its indexes, the oldest first.
+    pub indexes: Vec<Rc<IndexDef>>,
+    /// Its constraints, the oldest first.
+    pub constraints: Vec<ConstraintDef>,
+    /// Pages and rows when they were counted last.
+    pub counted: Counted,
+}
+
+/// How large a relation was when it was counted last: `relpages` and `reltuples`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Counted {
+    /// Its pages.
+    pub pages: u32,
+    /// Its rows; less than 0: never counted.
+    pub tuples: f32,
+}
+
+impl Counted {
+    /// Of a relation that was never counted.
+    pub const NEVER: Counted = Counted { pages: 0, tuples: -1.0 };
+}
+
+/// An index.
+#[derive(Clone, PartialEq, Debug)]
+pub struct IndexDef {
+    /// Its identity.
+    pub oid: Oid,
+    /// Its name, in the schema of its table.
+    pub name: String,
+    /// The file that holds it at present.
+    pub relfile: RelFileNumber,
+    /// Whether two rows cannot have the same values in its columns, NULLs aside.
+    pub unique: bool,
+    /// Whether it is that of the primary key.
+    pub primary: bool,
+    /// What it is ordered by.
+    pub columns: Vec<IndexColumn>,
+}
+
+/// A column of an index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IndexColumn {
+    /// The position of the table's column.
+    pub column: usize,
+    /// Its type.
+    pub ty: ColumnType,
+    /// Whether larger values come first.
+    pub descending: bool,
+    /// Whether NULLs come first.
+    pub nulls_first: bool,
+}
+
+/// What a constraint says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ConstraintKind {
+    /// PRIMARY KEY
+    PrimaryKey,
+    /// UNIQUE
+    Unique,
+    /// CHECK
+    Check,
+    /// FOREIGN KEY
+    ForeignKey,
+}
+
+/// A constraint of a table, as a row of `pg_constraint`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ConstraintDef {
+    /// Its identity.
+    pub oid: Oid,
+    /// Its name.
+    pub name: String,
+    /// What it says.
+    pub kind: ConstraintKind,
+    /// The index that it stands on, or 0.
+    pub index: Oid,
+    /// The positions of the columns that it is about.
+    pub columns: Vec<usize>,
+    /// The table that a foreign key refers to, or 0.
+    pub foreign_table: Oid,
+    /// The columns of that table.
+    pub foreign_columns: Vec<usize>,
+    /// What a foreign key does when the row referred to is updated: PostgreSQL's letter.
+    pub on_update: char,
+    /// What it does when that row is deleted.
+    pub on_delete: char,
+    /// The SQL expression of a CHECK, as text.
+    pub expression: String,
 }
 
 impl TableDef {
+    /// The index of that oid.
+    pub fn index(&self, oid: Oid) -> Option<&Rc<IndexDef>> {
+        self.indexes.iter().find(|index| index.oid == oid)
+    }
+
+    /// The constraint that stands on that index.
+    pub fn constraint_of(&self, index: Oid) -> Option<&ConstraintDef> {
+        self.constraints.iter().find(|constraint| {
+            constraint.index == index && constraint.kind != ConstraintKind::ForeignKey
+        })
+    }
+
     /// The position of the column of that name.
     pub fn column_index(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)

@@ -17,6 +17,20 @@ pub enum Error {
     /// A table can't have two columns of one name.
     #[error("column \"{0}\" specified more than once")]
     DuplicateColumn(String),
+    /// The table has a constraint of that name.
+    #[error("constraint \"{constraint}\" for relation \"{table}\" already exists")]
+    DuplicateConstraint {
+        /// The constraint.
+        constraint: String,
+        /// The table.
+        table: String,
+    },
+    /// An index has too many columns.
+    #[error("cannot use more than 32 columns in an index")]
+    TooManyIndexColumns,
+    /// What is done to tables is done to something else.
+    #[error("\"{0}\" is not a table")]
+    NotATable(String),
     /// There is no schema of that name.
     #[error("schema \"{0}\" does not exist")]
     UndefinedSchema(String),
@@ -68,6 +82,9 @@ impl Diagnostic for Error {
             Error::Txn(error) => error.sqlstate(),
             Error::DuplicateTable(_) => SqlState::DUPLICATE_TABLE,
             Error::DuplicateColumn(_) => SqlState::DUPLICATE_COLUMN,
+            Error::DuplicateConstraint { .. } => SqlState::DUPLICATE_OBJECT,
+            Error::TooManyIndexColumns => SqlState::TOO_MANY_COLUMNS,
+            Error::NotATable(_) => SqlState::WRONG_OBJECT_TYPE,
             Error::UndefinedSchema(_) => SqlState::INVALID_SCHEMA_NAME,
             Error::SystemTable(_) | Error::SystemSchema { .. } => SqlState::INSUFFICIENT_PRIVILEGE,
             Error::NameTooLong(_) => SqlState::NAME_TOO_LONG,

@@ -3,14 +3,15 @@
 //! ```text
 //! name ── own DDL of the transaction? ── cache, if the relation's version counter still stands
 //!              │                                    │ miss
-//!              └────────────> Rc<TableDef> <────────┴── scans of pg_class, pg_attribute, pg_attrdef
+//!              └────────────> Rc<TableDef> <────────┴── scans of pg_class, pg_attribute, pg_attrdef,
+//!                                                       pg_index, pg_constraint
 //! ```
 //!
 //! The system tables are heap tables like any other: what DDL does to them is seen, undone and
 //! recovered like rows. Their own shape is fixed ([`system`]).
 //!
-//! - [`Catalog::lookup`] and [`Catalog::open`] find a table; [`Catalog::create_table`] and the like
-//!   change the system tables; [`bootstrap`] makes them.
+//! - [`Catalog::lookup`] and [`Catalog::open`] find a table; [`Catalog::create_table`],
+//!   [`Catalog::create_index`] and the like change the system tables; [`bootstrap`] makes them.
 //! - [`kinds`] tells how types stand in them.
 //!
 //! # Rules
@@ -18,7 +19,9 @@
 //!    before its counter rises, and the counter rises before its locks go.
 //! 2. A definition is read with a snapshot that is younger than the counter it is kept under.
 //! 3. Whoever creates a name holds the lock on the name; whoever changes a table holds
-//!    `AccessExclusive` on it. So no two transactions change the same rows of the system tables.
+//!    `AccessExclusive` on it, or `Share` to give it an index. So no two transactions change the
+//!    same rows of the system tables, but for the table's row of `pg_class`: of two who change that
+//!    the later waits for the earlier and changes what that has made of it.
 //!
 //! Everything here is private to the process. What if it dies: its transaction aborts, and with it
 //! its DDL.
@@ -29,14 +32,21 @@ mod catalog;
 mod ddl;
 mod definition;
 mod error;
+mod indexes;
 pub mod kinds;
+mod names;
 mod read;
+mod read_indexes;
 mod relations;
+mod rows;
 pub mod system;
 
 pub use catalog::Catalog;
-pub use definition::{ColumnDef, TableDef, TableKind};
+pub use definition::{
+    ColumnDef, ConstraintDef, ConstraintKind, Counted, IndexColumn, IndexDef, TableDef, TableKind,
+};
 pub use error::Error;
+pub use indexes::NewIndex;
 pub use relations::Relation;
 pub use system::{CATALOG_VERSION, FIRST_NORMAL_OID, FIRST_NORMAL_RELFILE};
 

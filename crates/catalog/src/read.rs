@@ -2,24 +2,27 @@
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 use access::Heap;
 use txn::{CatalogVersion, Snapshot, Transaction};
 use types::{Datum, Oid, RelFileNumber, TupleId};
 
 use crate::catalog::Catalog;
-use crate::definition::{ColumnDef, TableDef, TableKind};
+use crate::definition::{ColumnDef, Counted, TableDef, TableKind};
 use crate::error::Error;
 use crate::kinds;
 use crate::system::{PG_ATTRDEF, PG_ATTRIBUTE, PG_CLASS, PUBLIC, SystemTable};
 
 /// A row of `pg_class`.
-struct ClassRow {
-    oid: Oid,
-    name: String,
+pub(crate) struct ClassRow {
+    pub oid: Oid,
+    pub name: String,
     namespace: Oid,
-    relfile: RelFileNumber,
+    pub relfile: RelFileNumber,
+    is_index: bool,
     columns: usize,
+    counted: Counted,
 }
 
 /// What [`Catalog::scan`] calls for each row.
@@ -87,7 +90,7 @@ impl Catalog {
 
     fn read_definition(&self, snapshot: &Snapshot, class: ClassRow) -> Result<TableDef, Error> {
         let columns = self.read_columns(snapshot, &class)?;
-        Ok(TableDef {
+        let mut table = TableDef {
             oid: class.oid,
             schema: PUBLIC.1.to_owned(),
             name: class.name,
@@ -95,7 +98,25 @@ impl Catalog {
             kind: TableKind::Table,
             types: columns.iter().map(|column| column.ty).collect(),
             columns,
-        })
+            indexes: Vec::new(),
+            constraints: Vec::new(),
+            counted: class.counted,
+        };
+        if class.is_index {
+            table.kind = TableKind::Index(self.read_owner(snapshot, class.oid)?);
+        } else {
+            table.indexes = self.read_indexes(snapshot, &table)?;
+            table.constraints = self.read_constraints(snapshot, table.oid)?;
+        }
+        Ok(table)
+    }
+
+    /// The table of that oid, by its name at present.
+    pub fn find_by_oid(&self, tx: &Transaction, oid: Oid) -> Result<Option<Rc<TableDef>>, Error> {
+        let found = self.find_class(&self.txn().snapshot(tx), &mut |row| row.oid == oid)?;
+        let Some(found) = found else { return Ok(None) };
+        let table = self.lookup(tx, Some(PUBLIC.1), &found.name)?;
+        Ok(table.filter(|table| table.oid == oid))
     }
 
     fn read_columns(&self, snapshot: &Snapshot, class: &ClassRow) -> Result<Vec<ColumnDef>, Error> {
@@ -148,21 +169,33 @@ impl Catalog {
     }
 }
 
-fn class_row(row: &[Datum]) -> Result<ClassRow, Error> {
+pub(crate) fn class_row(row: &[Datum]) -> Result<ClassRow, Error> {
     let (oid, rest) = match row {
         [Datum::Oid(oid), rest @ ..] => (Oid(*oid), rest),
         _ => (Oid::default(), row),
     };
-    if let [Datum::Text(name), Datum::Oid(namespace), Datum::Int8(relfile), _, columns, _] = rest
-        && let (Ok(relfile), Datum::Int2(columns)) = (u64::try_from(*relfile), columns)
-        && let Ok(columns) = usize::try_from(*columns)
+    if let [
+        Datum::Text(name),
+        Datum::Oid(namespace),
+        Datum::Int8(relfile),
+        Datum::Text(kind),
+        Datum::Int2(columns),
+        _,
+        _,
+        Datum::Int4(pages),
+        Datum::Float4(tuples),
+    ] = rest
+        && let (Ok(relfile), Ok(columns)) = (u64::try_from(*relfile), usize::try_from(*columns))
+        && let Ok(pages) = u32::try_from(*pages)
     {
         return Ok(ClassRow {
             oid,
             name: name.clone(),
             namespace: Oid(*namespace),
             relfile: RelFileNumber(relfile),
+            is_index: kind == "i",
             columns,
+            counted: Counted { pages, tuples: *tuples },
         });
     }
     Err(Error::Damaged { relation: oid, why: "row of pg_class makes no sense" })

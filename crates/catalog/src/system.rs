@@ -2,19 +2,21 @@
 //! be read before anything is known.
 //!
 //! ```text
-//! pg_class      one row for each table
-//! pg_attribute  one row for each column of each table
+//! pg_class      one row for each table and each index
+//! pg_attribute  one row for each column of each table and index
 //! pg_attrdef    one row for each default: an SQL expression as text
 //! pg_type       one row for each type
 //! pg_namespace  one row for each schema
+//! pg_index      one row for each index: what pg_class does not say of it
+//! pg_constraint one row for each constraint
 //! ```
 
 use types::{ColumnType, Oid, RelFileNumber};
 
-use crate::definition::{ColumnDef, TableDef, TableKind};
+use crate::definition::{ColumnDef, Counted, TableDef, TableKind};
 
 /// The version of these tables; a data directory of another version is refused.
-pub const CATALOG_VERSION: u32 = 1;
+pub const CATALOG_VERSION: u32 = 2;
 /// The first oid that users' objects get; PostgreSQL's number.
 pub const FIRST_NORMAL_OID: Oid = Oid(16384);
 /// The first file number that users' tables get. File 1 holds the commit status.
@@ -70,7 +72,7 @@ pub static PG_TYPE: SystemTable = SystemTable {
 };
 
 /// `pg_class`. `relfrozenxid` is the table's vacuum horizon: no version in it was made by an older
-/// transaction.
+/// transaction. `relpages` and `reltuples` are as of the last count; -1 rows: never counted.
 pub static PG_CLASS: SystemTable = SystemTable {
     oid: Oid(1259),
     name: "pg_class",
@@ -83,6 +85,9 @@ pub static PG_CLASS: SystemTable = SystemTable {
         column("relkind", ColumnType::Text),
         column("relnatts", ColumnType::Int2),
         column("relfrozenxid", ColumnType::Int8),
+        column("relhasindex", ColumnType::Bool),
+        column("relpages", ColumnType::Int4),
+        column("reltuples", ColumnType::Float4),
     ],
 };
 
@@ -114,9 +119,48 @@ pub static PG_ATTRDEF: SystemTable = SystemTable {
     ],
 };
 
+/// `pg_index`. `indkey` holds the numbers of the table's columns; `indoption` a number for each: 1
+/// is DESC, 2 is NULLS FIRST, 3 both.
+pub static PG_INDEX: SystemTable = SystemTable {
+    oid: Oid(2610),
+    name: "pg_index",
+    relfile: RelFileNumber(7),
+    columns: &[
+        column("indexrelid", ColumnType::Oid),
+        column("indrelid", ColumnType::Oid),
+        column("indnatts", ColumnType::Int2),
+        column("indisunique", ColumnType::Bool),
+        column("indisprimary", ColumnType::Bool),
+        column("indkey", ColumnType::Text),
+        column("indoption", ColumnType::Text),
+    ],
+};
+
+/// `pg_constraint`. `contype` is `p`, `u`, `c` or `f`; `conkey` and `confkey` hold the numbers of
+/// columns; what a kind of constraint does not have is 0, blank or empty.
+pub static PG_CONSTRAINT: SystemTable = SystemTable {
+    oid: Oid(2606),
+    name: "pg_constraint",
+    relfile: RelFileNumber(8),
+    columns: &[
+        column("oid", ColumnType::Oid),
+        column("conname", ColumnType::Text),
+        column("connamespace", ColumnType::Oid),
+        column("contype", ColumnType::Text),
+        column("conrelid", ColumnType::Oid),
+        column("conindid", ColumnType::Oid),
+        column("confrelid", ColumnType::Oid),
+        column("confupdtype", ColumnType::Text),
+        column("confdeltype", ColumnType::Text),
+        column("conkey", ColumnType::Text),
+        column("confkey", ColumnType::Text),
+        column("conbin", ColumnType::Text),
+    ],
+};
+
 /// All system tables.
-pub static SYSTEM_TABLES: [&SystemTable; 5] =
-    [&PG_NAMESPACE, &PG_TYPE, &PG_CLASS, &PG_ATTRIBUTE, &PG_ATTRDEF];
+pub static SYSTEM_TABLES: [&SystemTable; 7] =
+    [&PG_NAMESPACE, &PG_TYPE, &PG_CLASS, &PG_ATTRIBUTE, &PG_ATTRDEF, &PG_INDEX, &PG_CONSTRAINT];
 
 impl SystemTable {
     /// The types of the columns.
@@ -140,6 +184,9 @@ impl SystemTable {
             kind: TableKind::System,
             columns: columns.collect(),
             types: self.types(),
+            indexes: Vec::new(),
+            constraints: Vec::new(),
+            counted: Counted::NEVER,
         }
     }
 }

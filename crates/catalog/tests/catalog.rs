@@ -61,7 +61,18 @@ fn the_system_tables_describe_themselves() {
         let [_, Datum::Text(name), ..] = values.as_slice() else { panic!("{values:?}") };
         names.push(name.clone());
     }
-    assert_eq!(names, ["pg_namespace", "pg_type", "pg_class", "pg_attribute", "pg_attrdef"]);
+    assert_eq!(
+        names,
+        [
+            "pg_namespace",
+            "pg_type",
+            "pg_class",
+            "pg_attribute",
+            "pg_attrdef",
+            "pg_index",
+            "pg_constraint"
+        ]
+    );
     drop(scan);
     drop(snapshot);
     let dropped = catalog.drop_table(&mut tx, &pg_class).expect_err("a system table");

@@ -37,6 +37,7 @@ pub(crate) fn open_for_change(
 pub(crate) fn check_changeable(table: &TableDef) -> Result<()> {
     match table.kind {
         TableKind::Table => Ok(()),
+        TableKind::Index(_) => Err(Error::internal("an index where a table is to be")),
         TableKind::System => Err(Error::new(
             SqlState::INSUFFICIENT_PRIVILEGE,
             format!("permission denied: \"{}\" is a system catalog", table.name),

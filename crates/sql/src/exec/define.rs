@@ -42,6 +42,15 @@ fn check_table(table: &TableDef, verb: &str) -> Result<()> {
             SqlState::INSUFFICIENT_PRIVILEGE,
             format!("permission denied: \"{}\" is a system catalog", table.name),
         )),
+        TableKind::Index(_) => {
+            let message = format!("\"{}\" is not a table", table.name);
+            let error = Error::new(SqlState::WRONG_OBJECT_TYPE, message);
+            Err(if verb == "drop" {
+                error.hint("Use DROP INDEX to remove an index.")
+            } else {
+                error
+            })
+        }
         TableKind::View => {
             let message = format!("\"{}\" is not a table: cannot {verb} it", table.name);
             Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message))

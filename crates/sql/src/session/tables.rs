@@ -4,12 +4,13 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use catalog::TableDef;
+use catalog::{TableDef, TableKind};
 use txn::LockMode;
+use types::SqlState;
 
 use super::Context;
 use crate::bind::{TableName, Tables};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exec::undefined_table;
 
 /// A table that a plan was made for.
@@ -39,6 +40,11 @@ impl<'a> UsedTables<'a> {
 impl Tables for UsedTables<'_> {
     fn table(&self, name: &TableName, mode: LockMode) -> Result<Rc<TableDef>> {
         let table = find(self.context, name, mode)?.ok_or_else(|| undefined_table(name))?;
+        if matches!(table.kind, TableKind::Index(_)) {
+            let message = format!("cannot open relation \"{}\"", table.name);
+            return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
+                .detail("This operation is not supported for indexes."));
+        }
         let noted = UsedTable { name: name.clone(), mode, table: Rc::clone(&table) };
         self.used.borrow_mut().push(noted);
         Ok(table)

@@ -10,7 +10,7 @@ pub(crate) mod tables;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use catalog::{ColumnDef, TableDef, TableKind};
+use catalog::{ColumnDef, Counted, TableDef, TableKind};
 use config::Settings;
 use types::{ColumnType, Datum, Oid, RelFileNumber, Row};
 
@@ -221,6 +221,9 @@ fn table_of(place: usize) -> TableDef {
         kind: TableKind::View,
         columns: columns.collect(),
         types: definition.columns.iter().map(|(_, ty)| *ty).collect(),
+        indexes: Vec::new(),
+        constraints: Vec::new(),
+        counted: Counted::NEVER,
     }
 }
 
