@@ -21,4 +21,4 @@ pub mod tuple;
 pub use access::Access;
 pub use error::Error;
 pub use fsm::FreeSpaceMap;
-pub use heap::{BulkInsert, Heap, NewVersion, Outcome, Scan};
+pub use heap::{BulkInsert, Duplicate, Fetched, Heap, NewVersion, Outcome, Scan, Shape, Stored};

@@ -105,7 +105,7 @@ fn who_was_replaced_meanwhile_gets_the_newest_version() {
         for n in 10..13 {
             let done = world.heap(rel).update(tx, place, &row(n, "first")).expect("update");
             let Outcome::Done(new) = done else { panic!("{done:?}") };
-            place = new;
+            place = new.place;
             tx.next_command().expect("few");
         }
     };

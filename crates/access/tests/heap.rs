@@ -2,7 +2,7 @@
 
 mod support;
 
-use access::Outcome;
+use access::{Outcome, Stored};
 use support::{World, number, row};
 use types::{Datum, Diagnostic, Fork, SqlState, TupleId};
 use wal::WalOptions;
@@ -50,7 +50,7 @@ fn a_command_does_not_see_its_own_changes_and_the_next_one_does() {
     tx.next_command().expect("few commands");
     assert_eq!(world.rows_in(&tx, rel).len(), 1);
     let outcome = world.heap(rel).update(&mut tx, place, &row(2, "")).expect("update");
-    let Outcome::Done(new) = outcome else { panic!("{outcome:?}") };
+    let Outcome::Done(Stored { place: new, .. }) = outcome else { panic!("{outcome:?}") };
     assert_eq!(world.rows_in(&tx, rel)[0].1, row(1, ""), "the update is this command's own");
     let again = world.heap(rel).update(&mut tx, place, &row(3, "")).expect("a second time");
     assert!(matches!(again, Outcome::Gone), "a command changes a row once: {again:?}");
@@ -152,19 +152,21 @@ fn an_update_that_does_not_fit_moves_to_another_page() {
     let long = "long".repeat(500);
     let moved =
         world.write(|tx| world.heap(rel).update(tx, place, &row(0, &long)).expect("update"));
-    let Outcome::Done(moved) = moved else { panic!("{moved:?}") };
+    let Outcome::Done(Stored { place: moved, .. }) = moved else { panic!("{moved:?}") };
     assert_ne!(moved.block, place.block);
     assert_eq!(world.numbers(rel), (0..70).collect::<Vec<_>>());
     let mut tx = world.txn.begin();
     let snapshot = world.txn.snapshot(&tx);
     let mut bytes = Vec::new();
-    assert!(world.heap(rel).fetch(&snapshot, moved, &mut bytes).expect("fetch"));
+    assert!(world.heap(rel).fetch_version(&snapshot, moved, &mut bytes).expect("fetch"));
     let mut got = Vec::new();
     world.heap(rel).decode(moved, &bytes, None, &mut got).expect("valid");
     assert_eq!(got, row(0, &long));
-    assert!(!world.heap(rel).fetch(&snapshot, place, &mut bytes).expect("fetch the old one"));
+    assert!(
+        !world.heap(rel).fetch_version(&snapshot, place, &mut bytes).expect("fetch the old one")
+    );
     let nowhere = TupleId { block: 0, offset: 500 };
-    assert!(!world.heap(rel).fetch(&snapshot, nowhere, &mut bytes).expect("fetch nothing"));
+    assert!(!world.heap(rel).fetch_version(&snapshot, nowhere, &mut bytes).expect("fetch nothing"));
     drop(snapshot);
     world.txn.commit(&mut tx, false).expect("nothing to write");
 }

@@ -47,9 +47,9 @@ pub enum ItemState {
     Unused = 0,
     /// Points to a row.
     Normal = 1,
-    /// Leads to another line pointer of the page (update chains, later).
+    /// Leads to another line pointer of the page: see [`Item::target`].
     Redirect = 2,
-    /// Its row is gone, but an index may still point here (later).
+    /// Its row is gone, but an index may still point here.
     Dead = 3,
 }
 
@@ -77,6 +77,11 @@ impl Item {
 
     fn encode(self) -> u32 {
         u32::from(self.offset) | (self.state as u32) << 15 | u32::from(self.length) << 17
+    }
+
+    /// The line pointer that a redirecting one leads to.
+    pub fn target(self) -> Option<u16> {
+        (self.state == ItemState::Redirect).then_some(self.offset)
     }
 
     /// Where the row lies, if it lies inside the page.
@@ -308,6 +313,21 @@ impl PageBytes {
         }
     }
 
+    /// Makes a line pointer lead to another; the row's bytes stay until the page is compacted.
+    pub fn set_redirect(&mut self, number: u16, target: u16) {
+        if number >= 1 && number <= self.item_count() {
+            let offset = target & 0x7FFF;
+            self.set_item(number, Item { offset, length: 0, state: ItemState::Redirect });
+        }
+    }
+
+    /// Takes a line pointer's row away and keeps the line pointer: an index may still point here.
+    pub fn set_dead(&mut self, number: u16) {
+        if number >= 1 && number <= self.item_count() {
+            self.set_item(number, Item { offset: 0, length: 0, state: ItemState::Dead });
+        }
+    }
+
     fn set_item(&mut self, number: u16, item: Item) {
         self.put_u32(item_at(number), item.encode());
     }
@@ -385,6 +405,27 @@ mod tests {
         assert!(page.put_row(2, b"new"));
         assert_eq!(page.row(2), Some(&b"new"[..]));
         assert_eq!(page.row(3), Some(&[3u8; 100][..]));
+    }
+
+    #[test]
+    fn line_pointers_that_lead_elsewhere_or_nowhere_keep_their_numbers() {
+        let mut page = PageBytes::default();
+        page.init(0);
+        for number in 1..=3 {
+            assert!(page.put_row(number, &[number as u8; 100]));
+        }
+        page.set_redirect(1, 3);
+        page.set_dead(2);
+        page.set_dead(9);
+        page.compact();
+        assert_eq!(page.item(1).and_then(Item::target), Some(3));
+        assert_eq!(
+            page.item(2).map(|item| (item.state, item.target())),
+            Some((ItemState::Dead, None))
+        );
+        assert_eq!((page.row(1), page.row(2), page.row(3)), (None, None, Some(&[3u8; 100][..])));
+        assert_eq!((page.next_item(), page.item_count()), (4, 3));
+        assert!(!page.put_row(2, b"taken"));
     }
 
     proptest! {

@@ -6,7 +6,7 @@ mod support;
 
 use std::collections::{BTreeMap, HashSet};
 
-use access::{Outcome, storage};
+use access::{Outcome, Shape, storage};
 use buffer::{PageAccess, PageBytes};
 use recovery::{Error, Recovered, Recovery};
 use support::{World, number, row};
@@ -347,6 +347,8 @@ impl Noise {
 /// A table and what should be in it: number and text by place.
 struct Model {
     rel: RelFileNumber,
+    /// Which columns an index looks at, if the table has one.
+    shape: Shape<'static>,
     rows: BTreeMap<(u32, u16), (i32, String)>,
 }
 
@@ -363,7 +365,7 @@ fn change(world: &World, model: &mut Model, noise: &mut Noise) {
     let commit = noise.below(4) > 0;
     let mut rows = model.rows.clone();
     let mut tx = world.txn.begin();
-    let heap = world.heap(model.rel);
+    let heap = world.heap(model.rel).with(model.shape);
     for _ in 0..=noise.below(12) {
         let key = rows.keys().nth(noise.below(rows.len())).copied();
         let number = noise.below(1 << 20) as i32;
@@ -388,10 +390,12 @@ fn change(world: &World, model: &mut Model, noise: &mut Noise) {
             }
             (_, Some((block, offset))) => {
                 let place = TupleId { block, offset };
+                // Half of them change no indexed column.
+                let number = if noise.below(2) == 0 { number } else { rows[&(block, offset)].0 };
                 match heap.update(&mut tx, place, &row(number, &text)).expect("update") {
                     Outcome::Done(new) => {
                         rows.remove(&(block, offset));
-                        rows.insert((new.block, new.offset), (number, text));
+                        rows.insert((new.place.block, new.place.offset), (number, text));
                     }
                     other => panic!("{other:?}"),
                 }
@@ -428,7 +432,9 @@ fn torture(seed: u64, buffers: usize, full_page_writes: bool) {
     let mut world =
         World::with_options(buffers, WalOptions { full_page_writes, ..WalOptions::default() });
     let mut noise = Noise(seed);
-    let mut model = Model { rel: world.table(), rows: BTreeMap::new() };
+    let indexed: &[usize] = if seed.is_multiple_of(2) { &[] } else { &[0] };
+    let shape = Shape { indexed, ..Shape::default() };
+    let mut model = Model { rel: world.table(), shape, rows: BTreeMap::new() };
     for step in 0..200 {
         match noise.below(40) {
             0 => {
@@ -504,7 +510,7 @@ fn redo_from_the_first_record_makes_the_same_pages() {
     let control =
         std::fs::read(world.data_dir().join(wal::control_file::CONTROL_FILE)).expect("file");
     let mut noise = Noise(99);
-    let mut model = Model { rel, rows: BTreeMap::new() };
+    let mut model = Model { rel, shape: Shape::default(), rows: BTreeMap::new() };
     for _ in 0..300 {
         change(&world, &mut model, &mut noise);
     }

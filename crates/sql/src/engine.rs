@@ -165,7 +165,7 @@ impl Engine {
 
     fn changed(&self, heap: &Heap<'_>, outcome: Outcome) -> Result<Changed> {
         Ok(match outcome {
-            Outcome::Done(place) => Changed::Done(place),
+            Outcome::Done(stored) => Changed::Done(stored.place),
             Outcome::Gone => Changed::Gone,
             Outcome::Changed(newest) => {
                 let mut row = Row::new();

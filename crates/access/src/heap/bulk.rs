@@ -103,7 +103,7 @@ impl<'a> BulkInsert<'a> {
                 }
             };
             let Some(mut page) = search.lock(&pin) else { continue };
-            match heap.make_room(&mut page, need)? {
+            match heap.make_room_and_reserve(&mut page, need)? {
                 Room::Enough => {
                     self.fill(maker, &mut page)?;
                     heap.access.set_target(heap.rel, pin.tag().block);
@@ -124,7 +124,7 @@ impl<'a> BulkInsert<'a> {
         let fresh = page.page().item_count() == 0;
         let offsets = free_offsets(page.page(), fresh);
         let first = self.placed;
-        let last = first + self.how_many_fit(page.page(), fresh);
+        let last = first + self.how_many_fit(page.page(), fresh).min(offsets.clone().count());
         let mut data = std::mem::take(&mut self.scratch);
         data.clear();
         for (index, offset) in (first..last).zip(offsets.clone()) {
@@ -164,6 +164,7 @@ impl<'a> BulkInsert<'a> {
     fn how_many_fit(&self, page: &PageBytes, fresh: bool) -> usize {
         let whole = MAX_TUPLE_SIZE + LINE_POINTER;
         let mut left = if fresh { whole } else { page.hole() };
+        left = left.saturating_sub(self.heap.shape.reserve());
         let waiting = self.placed..self.ends.len();
         let fits = |index: &usize| {
             let takes = self.range(*index).len().next_multiple_of(8) + LINE_POINTER;
@@ -182,11 +183,12 @@ fn free_offsets(page: &PageBytes, fresh: bool) -> impl Iterator<Item = u16> + Cl
     let unused: Vec<u16> = (1..=looks)
         .filter(|&number| page.item(number).is_some_and(|item| item.state == ItemState::Unused))
         .collect();
-    unused.into_iter().chain(count + 1..)
+    unused.into_iter().chain(count + 1..=page::LINES_MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::plan::Plan;
     use super::*;
 
     #[test]
@@ -197,7 +199,8 @@ mod tests {
         for offset in 1..=4 {
             assert!(page::add(&mut page, offset, &tuple));
         }
-        page::remove(&mut page, [1, 3].into_iter(), types::Xid::INVALID);
+        let unused = [1, 3].into_iter().collect();
+        assert!(page::prune(&mut page, &Plan { unused, ..Plan::default() }));
         assert_eq!(free_offsets(&page, false).take(4).collect::<Vec<_>>(), [1, 3, 5, 6]);
         assert_eq!(free_offsets(&page, true).next(), Some(1));
     }

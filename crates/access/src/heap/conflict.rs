@@ -25,12 +25,22 @@ use crate::tuple::Header;
 /// What became of an attempt to change a row.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It is done. After UPDATE: where the new version stands.
-    Done(TupleId),
+    /// It is done.
+    Done(Stored),
     /// The row is gone, or this command has changed it already.
     Gone,
     /// Another transaction replaced the row and committed: look at the newest version and decide.
     Changed(NewVersion),
+}
+
+/// Where a version came to stand. After DELETE: where the deleted one stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stored {
+    /// Its place.
+    pub place: TupleId,
+    /// The index entries that lead to the version before lead to it too, so no index needs a new
+    /// one. Otherwise each index needs one that leads to `place`.
+    pub heap_only: bool,
 }
 
 /// The newest version of a row, for a new look.

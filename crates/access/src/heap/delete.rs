@@ -5,7 +5,7 @@ use txn::Transaction;
 use types::{TupleId, Xid};
 use wal::Rmgr;
 
-use super::conflict::Outcome;
+use super::conflict::{Outcome, Stored};
 use super::view::View;
 use super::{Heap, page, record};
 use crate::error::Error;
@@ -29,7 +29,7 @@ impl Heap<'_> {
                         drop(page);
                         self.access.txn.statistics().deleted(self.rel);
                         self.access.note_freed(self.rel, place.block, room, freed)?;
-                        return Ok(Outcome::Done(place));
+                        return Ok(Outcome::Done(Stored { place, heap_only: false }));
                     }
                     Err(obstacle) => obstacle,
                 }
@@ -56,7 +56,11 @@ impl Heap<'_> {
         let room = page::room(page.page());
         let touched = &mut [Touched { page, flags: BlockFlags::default(), data: &[] }];
         self.access.pool.change(&change, touched, |pages| {
-            let done = page::end(pages.page(0), place.offset, xid, cid, place);
+            let done = page::end(
+                pages.page(0),
+                place.offset,
+                page::End { xmax: xid, cid, next: place, hot: false },
+            );
             assert!(done, "the version was there under the same lock");
         })?;
         Ok((room, freed))

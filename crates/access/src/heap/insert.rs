@@ -67,7 +67,7 @@ impl Heap<'_> {
                 None => self.grow()?,
             };
             let Some(mut page) = search.lock(&pin) else { continue };
-            match self.make_room(&mut page, tuple.len())? {
+            match self.make_room_and_reserve(&mut page, tuple.len())? {
                 Room::Enough => {
                     let place = self.add(maker, &mut page, tuple, header)?;
                     self.access.set_target(self.rel, place.block);

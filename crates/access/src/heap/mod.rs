@@ -13,43 +13,59 @@
 //! UPDATE is a deletion and an insertion that know of each other. Versions that nobody can see any
 //! more are pruned: by an insert that needs room, or by a scan that passes.
 //!
+//! The heap does not know the table's indexes, only which columns they look at ([`Shape`]). An
+//! index entry leads to a line pointer, the *root* of a chain of versions on one page (`chain`); to
+//! most rows' only version. Whoever has inserted a row, or updated it where [`Stored`] says so,
+//! makes the entries.
+//!
 //! - `visibility` holds the rules; `page` what happens to a page; `record` what is logged.
-//! - `insert`, `bulk` (COPY), `delete`, `update`, `prune` change pages; `target` finds room.
-//! - `scan` reads; [`redo()`] repeats.
+//! - `insert`, `bulk` (COPY), `delete`, `update`, `prune` change pages; `target` finds room; `plan`
+//!   decides what pruning removes.
+//! - `scan` reads all, `chain` what an index entry leads to; [`redo()`] repeats.
 //!
 //! # Rules
 //! 1. A page is read under its shared lock, changed under its exclusive one, by the recipe
 //!    (`BufferPool::change`). Whoever needs two takes the lower block first.
 //! 2. No lock on a page is held while waiting for a transaction, extending the table or looking
 //!    into the free space map. After each of these the version is looked at anew.
-//! 3. A place (block and line pointer) that a statement has seen stays what it is while the
-//!    statement's snapshot is held: pruning removes only what no snapshot sees, and what a
-//!    version that it sees was replaced by is younger than the snapshot.
-//! 4. Since readers copy what they see out under the lock, pruning needs no more than the
+//! 3. The place of a *version* that a statement has seen stays what it is while the statement's
+//!    snapshot is held: pruning removes only what no snapshot sees, and what a version that it
+//!    sees was replaced by is younger than the snapshot.
+//! 4. The place that an *index entry* leads to stays a root of that row, or dead, until the entry is
+//!    gone: only vacuum frees it, after it has removed the entry. In a table without indexes a
+//!    writer may, since he keeps CREATE INDEX out; a reader may not.
+//! 5. So a reader who has read an entry and lost it to vacuum may find another row at its place,
+//!    but that row was inserted after his snapshot was taken, and he does not see it.
+//! 6. Since readers copy what they see out under the lock, pruning needs no more than the
 //!    exclusive lock.
 //!
 //! What if the process dies: between two changes, its transaction is aborted and its versions are
 //! dead, to be pruned. Inside one, it was in a critical section, and recovery runs.
 
 mod bulk;
+mod chain;
 mod conflict;
 mod delete;
 mod insert;
 mod page;
+mod plan;
 mod prune;
 mod record;
 mod redo;
 mod scan;
+mod shape;
 mod target;
 mod update;
 mod view;
 mod visibility;
 
 pub use bulk::BulkInsert;
-pub use conflict::{NewVersion, Outcome};
+pub use chain::{Duplicate, Fetched};
+pub use conflict::{NewVersion, Outcome, Stored};
 pub use record::kind;
 pub use redo::redo;
 pub use scan::Scan;
+pub use shape::{FILL_FACTOR_MIN, Shape};
 
 use buffer::{PageAccess, PageBytes};
 use types::{BlockNo, BufferTag, ColumnType, Datum, Fork, RelFileNumber, TupleId};
@@ -64,12 +80,19 @@ pub struct Heap<'a> {
     access: &'a Access,
     rel: RelFileNumber,
     columns: &'a [ColumnType],
+    shape: Shape<'a>,
 }
 
 impl<'a> Heap<'a> {
-    /// The table in that file, with columns of these types.
+    /// The table in that file, with columns of these types and no index.
     pub fn new(access: &'a Access, rel: RelFileNumber, columns: &'a [ColumnType]) -> Self {
-        Heap { access, rel, columns }
+        Heap { access, rel, columns, shape: Shape::default() }
+    }
+
+    /// The table with what is known of it besides.
+    #[must_use]
+    pub fn with(self, shape: Shape<'a>) -> Self {
+        Heap { shape, ..self }
     }
 
     /// Pages of the table.

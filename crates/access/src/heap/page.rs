@@ -1,9 +1,9 @@
 //! What happens to the bytes of a heap page: the same functions when it happens and when it is
 //! redone.
 //!
-//! A page has versions behind line pointers, and nothing in its special area. The flag
-//! [`HAS_FREE_LINES`] tells that an unused line pointer may be among the others, so that an insert
-//! need not look for one; `prune_xid` is the oldest transaction whose end may leave a dead version.
+//! A page has versions behind line pointers, and nothing in its special area. Its flags tell what
+//! its line pointers need not be searched for; `prune_xid` is the oldest transaction whose end may
+//! leave a dead version.
 //!
 //! The functions return `false`, with the page as it was, where the page is not as they need it.
 //! Under the page's lock, after looking, that cannot be; in redo it means damage.
@@ -12,12 +12,21 @@ use buffer::page::MAX_ITEMS;
 use buffer::{ItemState, PageAccess, PageBytes};
 use types::{TupleId, Xid};
 
+use super::plan::Plan;
 use crate::tuple::{HEADER_SIZE, Header, infomask};
 
 /// Flag of the page: a line pointer before the last may be unused.
 pub(crate) const HAS_FREE_LINES: u16 = 1;
 
+/// Flag of the page: a line pointer may be dead.
+pub(crate) const HAS_DEAD_LINES: u16 = 2;
+
 const LINE_POINTER: usize = 4;
+/// The most line pointers of a heap page: so many versions without values would fill it. More
+/// could only be dead ones, and would take the room of versions until vacuum comes.
+pub(crate) const LINES_MAX: u16 =
+    ((types::PAGE_SIZE - buffer::page::PAGE_HEADER_SIZE) / (HEADER_SIZE + LINE_POINTER)) as u16;
+const _: () = assert!(LINES_MAX <= MAX_ITEMS);
 
 /// The line pointer that the next version gets.
 pub(crate) fn next_offset(page: &impl PageAccess) -> u16 {
@@ -42,7 +51,7 @@ pub(crate) fn room(page: &impl PageAccess) -> usize {
     }
     let offset = next_offset(page);
     let pointer = if offset > page.item_count() { LINE_POINTER } else { 0 };
-    if offset > MAX_ITEMS { 0 } else { page.hole().saturating_sub(pointer) & !7 }
+    if offset > LINES_MAX { 0 } else { page.hole().saturating_sub(pointer) & !7 }
 }
 
 /// Adds a version at a free line pointer; its `ctid` must name that place already.
@@ -59,18 +68,32 @@ pub(crate) fn add(page: &mut PageBytes, offset: u16, tuple: &[u8]) -> bool {
     fits
 }
 
-/// Marks a version as deleted by `xmax`, or replaced by the version at `next`.
+/// How a version ends.
+#[derive(Clone, Copy)]
+pub(crate) struct End {
+    /// Who deleted or replaced it.
+    pub xmax: Xid,
+    /// The command that did.
+    pub cid: u32,
+    /// Where the version that replaces it stands; if it is deleted, its own place.
+    pub next: TupleId,
+    /// The one that replaces it is heap-only.
+    pub hot: bool,
+}
+
+/// Marks a version as deleted or replaced.
 #[must_use]
-pub(crate) fn end(page: &mut PageBytes, offset: u16, xmax: Xid, cid: u32, next: TupleId) -> bool {
+pub(crate) fn end(page: &mut PageBytes, offset: u16, end: End) -> bool {
     let Some(row) = page.row_mut(offset) else { return false };
     let Some(fixed) = row.first_chunk_mut::<HEADER_SIZE>() else { return false };
     let Ok(mut header) = Header::read(&fixed[..]) else { return false };
-    header.xmax = xmax;
-    header.cid = cid;
-    header.ctid = next;
-    header.infomask &= !(infomask::XMAX_HINTS | infomask::LOCK_ONLY);
+    header.xmax = end.xmax;
+    header.cid = end.cid;
+    header.ctid = end.next;
+    header.infomask &= !(infomask::XMAX_HINTS | infomask::LOCK_ONLY | infomask::HOT_UPDATED);
+    header.infomask |= if end.hot { infomask::HOT_UPDATED } else { 0 };
     header.write(fixed);
-    note_prunable(page, xmax);
+    note_prunable(page, end.xmax);
     true
 }
 
@@ -82,15 +105,49 @@ fn note_prunable(page: &mut PageBytes, xid: Xid) {
     }
 }
 
-/// Removes versions and moves the others together. `prune_xid`: when to look again.
-pub(crate) fn remove(page: &mut PageBytes, offsets: impl Iterator<Item = u16>, prune_xid: Xid) {
-    offsets.for_each(|offset| page.set_unused(offset));
+/// Does what pruning has decided, and moves what is left together. `false`: the plan names what is
+/// not there.
+#[must_use]
+pub(crate) fn prune(page: &mut PageBytes, plan: &Plan) -> bool {
+    let count = page.item_count();
+    let redirected = plan.redirects.iter().flat_map(|&(root, target)| [root, target]);
+    let mut all = redirected.chain(plan.dead.iter().chain(&plan.unused).copied());
+    if !all.all(|offset| (1..=count).contains(&offset)) {
+        return false;
+    }
+    if !plan.settled.iter().all(|&offset| settle(page, offset)) {
+        return false;
+    }
+    for &(root, target) in &plan.redirects {
+        page.set_redirect(root, target);
+    }
+    plan.dead.iter().for_each(|&offset| page.set_dead(offset));
+    plan.unused.iter().for_each(|&offset| page.set_unused(offset));
     page.compact();
-    page.set_prune_xid(prune_xid);
-    let unused = |number| page.item(number).is_some_and(|item| item.state == ItemState::Unused);
-    let any_free = (1..=page.item_count()).any(unused);
-    let flags = page.flags() & !HAS_FREE_LINES;
-    page.set_flags(if any_free { flags | HAS_FREE_LINES } else { flags });
+    page.set_prune_xid(plan.prune_xid);
+    note_lines(page);
+    true
+}
+
+/// Takes away an `xmax` that means nothing: it aborted, or only locked the row and has ended.
+fn settle(page: &mut PageBytes, offset: u16) -> bool {
+    let Some(row) = page.row_mut(offset) else { return false };
+    let Some(fixed) = row.first_chunk_mut::<HEADER_SIZE>() else { return false };
+    let Ok(mut header) = Header::read(&fixed[..]) else { return false };
+    header.xmax = Xid::INVALID;
+    header.infomask &= !(infomask::XMAX_HINTS | infomask::LOCK_ONLY | infomask::HOT_UPDATED);
+    header.write(fixed);
+    true
+}
+
+/// Sets the flags by what the line pointers are.
+fn note_lines(page: &mut PageBytes) {
+    let has = |state| {
+        (1..=page.item_count()).any(|number| page.item(number).is_some_and(|i| i.state == state))
+    };
+    let free = if has(ItemState::Unused) { HAS_FREE_LINES } else { 0 };
+    let dead = if has(ItemState::Dead) { HAS_DEAD_LINES } else { 0 };
+    page.set_flags(page.flags() & !(HAS_FREE_LINES | HAS_DEAD_LINES) | free | dead);
 }
 
 #[cfg(test)]
@@ -108,6 +165,15 @@ mod tests {
     }
 
     const NEXT: TupleId = TupleId { block: 0, offset: 9 };
+
+    fn ended(xmax: u64) -> End {
+        End { xmax: Xid(xmax), cid: 0, next: NEXT, hot: false }
+    }
+
+    fn removal(offset: u16, prune_xid: u64) -> Plan {
+        let unused = [offset].into_iter().collect();
+        Plan { unused, prune_xid: Xid(prune_xid), ..Plan::default() }
+    }
 
     #[test]
     fn a_new_page_takes_the_largest_version() {
@@ -137,24 +203,53 @@ mod tests {
             assert!(append(&mut page, &tuple(1000)));
         }
         let before = room(&page);
-        assert!(end(&mut page, 2, Xid(7), 0, NEXT) && end(&mut page, 1, Xid(9), 0, NEXT));
+        assert!(end(&mut page, 2, ended(7)) && end(&mut page, 1, ended(9)));
         assert_eq!(page.prune_xid(), Xid(7));
-        remove(&mut page, [2].into_iter(), Xid(9));
+        assert!(prune(&mut page, &removal(2, 9)));
         assert_eq!((next_offset(&page), page.prune_xid()), (2, Xid(9)));
         assert!(room(&page) > before + 1000);
         assert!(add(&mut page, 2, &tuple(8)));
-        remove(&mut page, [3].into_iter(), Xid::INVALID);
+        assert!(prune(&mut page, &removal(3, 0)));
         assert_eq!((page.flags() & HAS_FREE_LINES, next_offset(&page)), (0, 3));
     }
 
     #[test]
     fn the_end_of_a_version_that_is_not_there_changes_nothing() {
         let mut page = PageBytes::default();
-        assert!(!end(&mut page, 1, Xid(7), 0, NEXT));
+        assert!(!end(&mut page, 1, ended(7)) && !prune(&mut page, &removal(1, 0)));
         page.init(0);
         assert!(page.put_row(1, b"short"));
         let before = page.0;
-        assert!(!end(&mut page, 1, Xid(7), 0, NEXT) && !end(&mut page, 2, Xid(7), 0, NEXT));
+        assert!(!end(&mut page, 1, ended(7)) && !end(&mut page, 2, ended(7)));
         assert!(page.0 == before);
+    }
+
+    #[test]
+    fn dead_roots_keep_their_line_pointers_and_their_number_is_bounded() {
+        let mut page = PageBytes::default();
+        let offsets = 1..=LINES_MAX;
+        for offset in offsets.clone() {
+            assert!(room(&page) >= HEADER_SIZE, "{offset}");
+            assert!(add(&mut page, offset, &tuple(0)));
+        }
+        assert_eq!(room(&page), 0);
+        assert!(prune(&mut page, &Plan { dead: offsets.collect(), ..Plan::default() }));
+        assert_eq!((page.flags(), page.item_count()), (HAS_DEAD_LINES, LINES_MAX));
+        assert_eq!(room(&page), 0, "whatever the hole");
+        assert!(prune(&mut page, &removal(7, 0)));
+        assert_eq!((page.flags(), next_offset(&page)), (HAS_DEAD_LINES | HAS_FREE_LINES, 7));
+        assert!(room(&page) > 1000);
+    }
+
+    #[test]
+    fn an_end_that_means_nothing_is_taken_away() {
+        let mut page = PageBytes::default();
+        assert!(append(&mut page, &tuple(8)));
+        assert!(end(&mut page, 1, End { hot: true, ..ended(7) }));
+        let header = |page: &PageBytes| Header::read(page.row(1).expect("there")).expect("whole");
+        assert!(header(&page).has(infomask::HOT_UPDATED));
+        let settled = Plan { settled: [1].into_iter().collect(), ..Plan::default() };
+        assert!(prune(&mut page, &settled));
+        assert_eq!((header(&page).xmax, header(&page).infomask), (Xid::INVALID, 0));
     }
 }

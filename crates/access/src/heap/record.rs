@@ -7,7 +7,11 @@
 //! DELETE        offset u16, cid u32, [old version]             0: nothing
 //! UPDATE        old offset u16, new offset u16, cid u32,       0 (new page): version
 //!               [old version]                                  1 (old page, if another): nothing
-//! PRUNE         newest removed xid u64, next prune xid u64     0: offset u16…
+//! HOT_UPDATE    as UPDATE                                      0: version
+//! PRUNE         newest removed xid u64, next prune xid u64     0: lists
+//!
+//! lists: redirects u16, dead u16, unused u16 (how many of each), then (root offset u16, target
+//!        offset u16) for each redirect, dead offset u16…, unused offset u16…, settled offset u16…
 //!
 //! version: infomask u16, natts u16, hoff u8, then the null bitmap and the values
 //! ```
@@ -16,6 +20,9 @@
 //! shape and what was known of its maker when it was made, nothing of its end. Old versions are there under
 //! `wal_level = logical`; then the new ones stay in the record also beside an image of their page.
 //!
+//! What PRUNE does to the line pointers is told in `plan`: roots are redirected or become dead,
+//! others become unused; of settled versions the end is taken away, as it means nothing.
+//!
 //! An UPDATE must become visible on the new page first, then on the old one: block 0 before
 //! block 1. Redo of either needs nothing of the other: the new place of the row stands in the
 //! record (block reference 0 and the new offset).
@@ -23,8 +30,10 @@
 //! What PRUNE removes could still be seen by snapshots older than its xid: a standby must end
 //! those first.
 
+use smallvec::SmallVec;
 use types::{TupleId, Xid};
 
+use super::plan::Plan;
 use crate::codec::{Fields, Short};
 use crate::tuple::{HEADER_SIZE, Header};
 
@@ -40,6 +49,8 @@ pub mod kind {
     pub const UPDATE: u8 = 3;
     /// Versions that nobody can see were removed.
     pub const PRUNE: u8 = 4;
+    /// A row version was replaced by a heap-only one on the same page.
+    pub const HOT_UPDATE: u8 = 5;
 
     /// The name of a kind for `waldump`.
     pub fn name(kind: u8) -> &'static str {
@@ -49,6 +60,7 @@ pub mod kind {
             DELETE => "DELETE",
             UPDATE => "UPDATE",
             PRUNE => "PRUNE",
+            HOT_UPDATE => "HOT_UPDATE",
             _ => "UNKNOWN",
         }
     }
@@ -177,6 +189,10 @@ pub(crate) struct Prune {
 }
 
 impl Prune {
+    pub fn of(plan: &Plan) -> Prune {
+        Prune { newest_removed: plan.newest_removed, prune_xid: plan.prune_xid }
+    }
+
     pub fn encode(&self) -> [u8; 16] {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.newest_removed.0.to_le_bytes());
@@ -188,6 +204,40 @@ impl Prune {
         let mut fields = Fields(bytes);
         Ok(Prune { newest_removed: Xid(fields.u64()?), prune_xid: Xid(fields.u64()?) })
     }
+}
+
+/// What PRUNE does to its page's line pointers, as block data.
+pub(crate) fn encode_lists(plan: &Plan) -> SmallVec<[u8; 128]> {
+    let mut bytes = SmallVec::new();
+    let mut push = |word: u16| bytes.extend_from_slice(&word.to_le_bytes());
+    // A page has a few hundred line pointers.
+    push(plan.redirects.len() as u16);
+    push(plan.dead.len() as u16);
+    push(plan.unused.len() as u16);
+    plan.redirects.iter().flat_map(|&(root, target)| [root, target]).for_each(&mut push);
+    plan.dead.iter().chain(&plan.unused).chain(&plan.settled).for_each(|&offset| push(offset));
+    bytes
+}
+
+/// Reads what [`encode_lists`] wrote into a plan.
+pub(crate) fn decode_lists(main: &Prune, bytes: &[u8]) -> Result<Plan, Short> {
+    let mut fields = Fields(bytes);
+    let counts = [fields.u16()?, fields.u16()?, fields.u16()?];
+    let mut plan =
+        Plan { newest_removed: main.newest_removed, prune_xid: main.prune_xid, ..Plan::default() };
+    for _ in 0..counts[0] {
+        plan.redirects.push((fields.u16()?, fields.u16()?));
+    }
+    for _ in 0..counts[1] {
+        plan.dead.push(fields.u16()?);
+    }
+    for _ in 0..counts[2] {
+        plan.unused.push(fields.u16()?);
+    }
+    while !fields.is_empty() {
+        plan.settled.push(fields.u16()?);
+    }
+    Ok(plan)
 }
 
 #[cfg(test)]
@@ -233,6 +283,20 @@ mod tests {
         assert_eq!(Insert::decode(&insert.encode()), Ok(insert));
         let prune = Prune { newest_removed: Xid(1), prune_xid: Xid(u64::MAX) };
         assert_eq!(Prune::decode(&prune.encode()), Ok(prune));
+        let plan = Plan {
+            redirects: [(1, 4)].into_iter().collect(),
+            dead: [7, 9].into_iter().collect(),
+            unused: [2, 3, 5].into_iter().collect(),
+            settled: [6].into_iter().collect(),
+            removed: 0,
+            newest_removed: Xid(8),
+            prune_xid: Xid(9),
+        };
+        let lists = encode_lists(&plan);
+        assert_eq!(decode_lists(&Prune::of(&plan), &lists).as_ref(), Ok(&plan));
+        for length in (0..lists.len() - 2).chain([lists.len() - 1]) {
+            assert_eq!(decode_lists(&Prune::of(&plan), &lists[..length]), Err(Short), "{length}");
+        }
         assert_eq!(Prune::decode(&[0; 15]), Err(Short));
         assert_eq!(Update::decode(&[0; 7]), Err(Short));
         assert_eq!(Insert::decode(&[0; 5]), Err(Short));

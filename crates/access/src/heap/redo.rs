@@ -30,7 +30,7 @@ fn apply(record: &DecodedRecord, number: usize, page: &mut PageBytes) -> Option<
         record::kind::INSERT => insert(record, page),
         record::kind::MULTI_INSERT => multi_insert(record, page),
         record::kind::DELETE => delete(record, page),
-        record::kind::UPDATE => update(record, number, page),
+        record::kind::UPDATE | record::kind::HOT_UPDATE => update(record, number, page),
         record::kind::PRUNE => prune(record, page),
         _ => None,
     }
@@ -57,7 +57,8 @@ fn multi_insert(record: &DecodedRecord, page: &mut PageBytes) -> Option<bool> {
 fn delete(record: &DecodedRecord, page: &mut PageBytes) -> Option<bool> {
     let main = record::Delete::decode(record.data()).ok()?;
     let place = TupleId { block: record.blocks().first()?.tag.block, offset: main.offset };
-    Some(page::end(page, main.offset, record.xid(), main.cid, place))
+    let end = page::End { xmax: record.xid(), cid: main.cid, next: place, hot: false };
+    Some(page::end(page, main.offset, end))
 }
 
 fn update(record: &DecodedRecord, number: usize, page: &mut PageBytes) -> Option<bool> {
@@ -70,17 +71,15 @@ fn update(record: &DecodedRecord, number: usize, page: &mut PageBytes) -> Option
         }
     }
     let holds_old = number + 1 == record.blocks().len();
-    Some(!holds_old || page::end(page, main.old_offset, record.xid(), main.cid, next))
+    let hot = record.kind() == record::kind::HOT_UPDATE;
+    let end = page::End { xmax: record.xid(), cid: main.cid, next, hot };
+    Some(!holds_old || page::end(page, main.old_offset, end))
 }
 
 fn prune(record: &DecodedRecord, page: &mut PageBytes) -> Option<bool> {
     let main = record::Prune::decode(record.data()).ok()?;
-    let list = record.block_data(0).chunks_exact(2);
-    if !list.remainder().is_empty() {
-        return None;
-    }
-    page::remove(page, list.map(|two| u16::from_le_bytes([two[0], two[1]])), main.prune_xid);
-    Some(true)
+    let plan = record::decode_lists(&main, record.block_data(0)).ok()?;
+    Some(page::prune(page, &plan))
 }
 
 fn add(

@@ -83,7 +83,7 @@ impl<'a> Heap<'a> {
     }
 
     /// The version at a place, if there is one and the snapshot sees it, in `out`.
-    pub fn fetch(
+    pub fn fetch_version(
         &self,
         snapshot: &Snapshot,
         place: TupleId,
@@ -103,7 +103,7 @@ impl<'a> Heap<'a> {
     }
 
     /// Where a version lies in a page that others may set hints on.
-    fn version_in(
+    pub(super) fn version_in(
         &self,
         page: &PageRead<'_>,
         place: TupleId,
@@ -130,14 +130,20 @@ fn unless_full(done: Result<(), Error>) -> Result<(), Error> {
 }
 
 /// Reads a version's header: the infomask by itself, since hints may be set meanwhile.
-fn header_in(page: &PageRead<'_>, at: usize) -> Header {
+pub(super) fn header_in(page: &PageRead<'_>, at: usize) -> Header {
     let mut fixed = [0; HEADER_SIZE];
     fixed[..INFOMASK_AT].copy_from_slice(page.bytes(at..at + INFOMASK_AT));
     fixed[INFOMASK_AT + 2..].copy_from_slice(page.bytes(at + INFOMASK_AT + 2..at + HEADER_SIZE));
     Header::with_infomask(&fixed, page.u16_at(at + INFOMASK_AT))
 }
 
-fn copy_version(page: &PageRead<'_>, at: usize, length: usize, header: &Header, out: &mut Vec<u8>) {
+pub(super) fn copy_version(
+    page: &PageRead<'_>,
+    at: usize,
+    length: usize,
+    header: &Header,
+    out: &mut Vec<u8>,
+) {
     let start = out.len();
     out.resize(start + HEADER_SIZE, 0);
     header.write(out[start..].first_chunk_mut().expect("just made as long"));

@@ -11,9 +11,11 @@
 use buffer::{PageAccess, PageWrite, Pin};
 use types::{BlockNo, Fork, Xid};
 
+use super::prune::Pruner;
 use super::{Heap, page};
 use crate::error::Error;
 use crate::fsm::{BLOCKS_WITHOUT_MAP, FreeSpaceMap};
+use crate::tuple::MAX_TUPLE_SIZE;
 
 /// How many pages of the map's choice are tried before the table grows.
 const MAP_TRIES: u8 = 4;
@@ -123,7 +125,8 @@ impl<'a> Heap<'a> {
     }
 
     fn ask_map(&self, search: &mut Search) -> Result<Option<BlockNo>, Error> {
-        let found = self.map().search(search.need, self.access.search_from(self.rel))?;
+        let found =
+            self.map().search(self.with_reserve(search.need), self.access.search_from(self.rel))?;
         let Some(block) = found else {
             search.stage = Stage::Last;
             return Ok(None);
@@ -155,19 +158,37 @@ impl<'a> Heap<'a> {
         Ok(pin)
     }
 
-    /// Whether the locked page has room for a version of that length, pruning it if need be.
+    /// Whether the locked page has room for a version of that length, pruning it if need be. For a
+    /// writer of the table.
     pub(super) fn make_room(&self, page: &mut PageWrite<'_>, need: usize) -> Result<Room, Error> {
         let enough = |page: &PageWrite<'_>| page::room(page.page()) >= need;
-        if enough(page) {
+        let frees_lines =
+            !self.shape.is_indexed() && page.page().flags() & page::HAS_DEAD_LINES != 0;
+        if enough(page) && !frees_lines {
             return Ok(Room::Enough);
         }
-        if self.is_prunable(page.page().prune_xid()) {
-            self.prune(page)?;
-            if enough(page) {
-                return Ok(Room::Enough);
-            }
+        if frees_lines || self.is_prunable(page.page().prune_xid()) {
+            self.prune(page, Pruner::Writer)?;
         }
-        Ok(Room::TooLittle)
+        Ok(if enough(page) { Room::Enough } else { Room::TooLittle })
+    }
+
+    /// As [`Heap::make_room`], and leaving free what the fill factor says, unless the page is
+    /// empty.
+    pub(super) fn make_room_and_reserve(
+        &self,
+        page: &mut PageWrite<'_>,
+        need: usize,
+    ) -> Result<Room, Error> {
+        match self.make_room(page, self.with_reserve(need))? {
+            Room::TooLittle if page.page().item_count() == 0 => self.make_room(page, need),
+            room => Ok(room),
+        }
+    }
+
+    /// How much room a page must have for a version of that length to be put there.
+    pub(super) fn with_reserve(&self, need: usize) -> usize {
+        (need.next_multiple_of(8) + self.shape.reserve()).min(MAX_TUPLE_SIZE)
     }
 
     pub(super) fn is_prunable(&self, prune_xid: Xid) -> bool {

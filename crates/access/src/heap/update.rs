@@ -1,5 +1,9 @@
 //! UPDATE of one row: the new version on the same page if there is room, else on another.
 //!
+//! In a table with indexes, a new version on the same page that differs from the old one in no
+//! indexed column is heap-only (`chain`). In a table without, none is: nothing is saved by it, and
+//! so the first index that the table gets finds no chains.
+//!
 //! With two pages, both are locked in the order of their blocks; whatever was found out before is
 //! found out again under the locks. The record names both pages, the new one first.
 
@@ -8,7 +12,7 @@ use txn::Transaction;
 use types::{Datum, TupleId};
 use wal::Rmgr;
 
-use super::conflict::Outcome;
+use super::conflict::{Outcome, Stored};
 use super::insert::{Maker, set_place};
 use super::target::{Room, Search};
 use super::view::View;
@@ -84,10 +88,25 @@ impl Heap<'_> {
             Room::TooLittle => Ok(Attempt::NoRoom),
             Room::Enough => {
                 let old_version = self.old_version(&page, new.old)?;
-                let place = self.replace_on(new, &mut page, None, &old_version)?;
-                Ok(Attempt::Over(Outcome::Done(place)))
+                new.set_heap_only(self.keeps_index_entries(&page, new)?);
+                let stored = self.replace_on(new, &mut page, None, &old_version)?;
+                Ok(Attempt::Over(Outcome::Done(stored)))
             }
         }
+    }
+
+    /// Whether the index entries that lead to the old version are right for the new one.
+    fn keeps_index_entries(
+        &self,
+        page: &PageWrite<'_>,
+        new: &Replacement<'_>,
+    ) -> Result<bool, Error> {
+        if !self.shape.is_indexed() {
+            return Ok(false);
+        }
+        let Some((_, old)) = self.version(page.page(), new.old)? else { return Ok(false) };
+        let same = tuple::are_equal_in(old, new.tuple, self.columns, self.shape.indexed);
+        same.map_err(|what| self.bad(new.old, what))
     }
 
     fn try_other_page(
@@ -106,7 +125,7 @@ impl Heap<'_> {
         if let Err(obstacle) = self.judge(view, old_page.page(), new.old)? {
             return Ok(Attempt::Obstacle(obstacle));
         }
-        if let Room::TooLittle = self.make_room(&mut new_page, search.need())? {
+        if let Room::TooLittle = self.make_room_and_reserve(&mut new_page, search.need())? {
             let (room, prune_xid) = (page::room(new_page.page()), new_page.page().prune_xid());
             drop((old_page, new_page));
             self.refuse(block, room, prune_xid)?;
@@ -115,11 +134,12 @@ impl Heap<'_> {
         let old_version = self.old_version(&old_page, new.old)?;
         let freed = self.version(old_page.page(), new.old)?.map_or(0, |(_, bytes)| bytes.len());
         let room = page::room(old_page.page());
-        let place = self.replace_on(new, &mut new_page, Some(&mut old_page), &old_version)?;
+        new.set_heap_only(false);
+        let stored = self.replace_on(new, &mut new_page, Some(&mut old_page), &old_version)?;
         drop((old_page, new_page));
-        self.access.set_target(self.rel, place.block);
+        self.access.set_target(self.rel, stored.place.block);
         self.access.note_freed(self.rel, new.old.block, room, freed)?;
-        Ok(Attempt::Over(Outcome::Done(place)))
+        Ok(Attempt::Over(Outcome::Done(stored)))
     }
 
     /// Makes the change on locked pages that have been found fit. `old_page`: if it is another.
@@ -129,16 +149,17 @@ impl Heap<'_> {
         page: &mut PageWrite<'p>,
         old_page: Option<&mut PageWrite<'p>>,
         old_version: &[u8],
-    ) -> Result<TupleId, Error> {
+    ) -> Result<Stored, Error> {
         let fresh = page.page().item_count() == 0;
         let offset = if fresh { 1 } else { page::next_offset(page.page()) };
         let place = TupleId { block: page.tag().block, offset };
         set_place(new.tuple, &mut new.header, place);
+        let hot = new.header.has(infomask::HEAP_ONLY);
         let Maker { xid, cid, .. } = new.maker;
         let main = record::Update { old_offset: new.old.offset, new_offset: offset, cid }.encode();
         let change = Change {
             rmgr: Rmgr::Heap,
-            kind: record::kind::UPDATE,
+            kind: if hot { record::kind::HOT_UPDATE } else { record::kind::UPDATE },
             xid,
             data: &[&main, old_version],
         };
@@ -151,7 +172,8 @@ impl Heap<'_> {
                 page.init(0);
             }
             assert!(page::add(page, offset, new.tuple), "room was made for the version");
-            let done = page::end(pages.page(old_number), new.old.offset, xid, cid, place);
+            let end = page::End { xmax: xid, cid, next: place, hot };
+            let done = page::end(pages.page(old_number), new.old.offset, end);
             assert!(done, "the version was there under the same lock");
         };
         let pool = &self.access.pool;
@@ -162,8 +184,16 @@ impl Heap<'_> {
                 pool.change(&change, &mut [new_touched, old], |pages| apply(pages, 1))?
             }
         };
-        self.access.txn.statistics().updated(self.rel, false);
-        Ok(place)
+        self.access.txn.statistics().updated(self.rel, hot);
+        Ok(Stored { place, heap_only: hot })
+    }
+}
+
+impl Replacement<'_> {
+    /// Takes effect when the version gets its place.
+    fn set_heap_only(&mut self, heap_only: bool) {
+        let flag = if heap_only { infomask::HEAP_ONLY } else { 0 };
+        self.header.infomask = self.header.infomask & !infomask::HEAP_ONLY | flag;
     }
 }
 

@@ -186,6 +186,44 @@ fn maker_or_ender(view: &impl Transactions, xid: Xid, hinted: bool) -> Result<En
     if hinted { Ok(Ending::Committed { durable: true }) } else { view.ending(xid) }
 }
 
+/// What a version is to someone who wants to know what there is now, whatever his snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Liveness {
+    /// It is there: committed, or made by the own transaction.
+    Live,
+    /// It is there or not, depending on how this transaction ends.
+    Depends(Xid),
+    /// It never came to be, or has been deleted or replaced.
+    Gone,
+}
+
+/// Asks what there is now: what unique indexes go by.
+pub(crate) fn liveness(view: &impl Transactions, version: &Header) -> Result<Liveness, Error> {
+    let own = view.own();
+    let mine = |xid: Xid| own.is_valid() && xid == own;
+    if version.has(mask::XMIN_ABORTED) {
+        return Ok(Liveness::Gone);
+    }
+    if !version.has(mask::XMIN_COMMITTED) && !mine(version.xmin) {
+        match view.ending(version.xmin)? {
+            Ending::InProgress => return Ok(Liveness::Depends(version.xmin)),
+            Ending::Aborted => return Ok(Liveness::Gone),
+            Ending::Committed { .. } => {}
+        }
+    }
+    if !version.xmax.is_valid() || version.has(mask::LOCK_ONLY) || version.has(mask::XMAX_ABORTED) {
+        return Ok(Liveness::Live);
+    }
+    if mine(version.xmax) {
+        return Ok(Liveness::Gone);
+    }
+    Ok(match maker_or_ender(view, version.xmax, version.has(mask::XMAX_COMMITTED))? {
+        Ending::InProgress => Liveness::Depends(version.xmax),
+        Ending::Aborted => Liveness::Live,
+        Ending::Committed { .. } => Liveness::Gone,
+    })
+}
+
 /// Whether anyone can still need a version.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Need {
@@ -353,6 +391,22 @@ mod tests {
         assert_eq!(changeable(version(OWN, Xid::INVALID, 5)), Changeable::Invisible);
         assert_eq!(changeable(version(OWN, OWN, 5)), Changeable::SelfModified);
         assert_eq!(changeable(version(RUNNING, Xid::INVALID, 0)), Changeable::Invisible);
+    }
+
+    #[test]
+    fn uniqueness_goes_by_what_there_is_now() {
+        let now = |version: Header| liveness(&World, &version).expect("no I/O");
+        let none = Xid::INVALID;
+        assert_eq!(now(version(UNSEEN, none, 0)), Liveness::Live, "whatever the snapshot");
+        assert_eq!(now(version(OWN, none, 5)), Liveness::Live, "own command too");
+        assert_eq!(now(version(RUNNING, none, 0)), Liveness::Depends(RUNNING));
+        assert_eq!(now(version(ABORTED, none, 0)), Liveness::Gone);
+        assert_eq!(now(version(OLD, UNSEEN, 0)), Liveness::Gone);
+        assert_eq!(now(version(OLD, OWN, 5)), Liveness::Gone);
+        assert_eq!(now(version(OLD, RUNNING, 0)), Liveness::Depends(RUNNING));
+        assert_eq!(now(version(OLD, ABORTED, 0)), Liveness::Live);
+        let locked = Header { infomask: mask::LOCK_ONLY, ..version(OLD, RUNNING, 0) };
+        assert_eq!(now(locked), Liveness::Live);
     }
 
     #[test]

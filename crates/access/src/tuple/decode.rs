@@ -38,6 +38,54 @@ pub fn decode_into(
     Ok(())
 }
 
+/// Whether two versions have the same bytes in each of these columns, so that an index cannot tell
+/// them apart by them.
+///
+/// A column that a version is too short to have is like no other: what it stands for is for the
+/// table to say.
+pub fn are_equal_in(
+    one: &[u8],
+    other: &[u8],
+    columns: &[ColumnType],
+    which: &[usize],
+) -> Result<bool, Malformed> {
+    let last = which.iter().copied().max().map_or(0, |last| last + 1);
+    let mut values = [Values::of(one, columns)?, Values::of(other, columns)?];
+    if values.iter().any(|values| values.shape.natts < last) {
+        return Ok(false);
+    }
+    for (index, ty) in columns.iter().enumerate().take(last) {
+        let [one, other] = &mut values;
+        let (one, other) = (one.take(index, *ty)?, other.take(index, *ty)?);
+        if one != other && which.contains(&index) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The values of a version, one after the other.
+struct Values<'a> {
+    shape: Shape<'a>,
+    rest: &'a [u8],
+}
+
+impl<'a> Values<'a> {
+    fn of(bytes: &'a [u8], columns: &[ColumnType]) -> Result<Values<'a>, Malformed> {
+        let shape = Shape::read(bytes, columns.len())?;
+        let rest = &bytes[shape.hoff..];
+        Ok(Values { shape, rest })
+    }
+
+    /// The bytes of column `index`, which must be the next; `None`: NULL.
+    fn take(&mut self, index: usize, ty: ColumnType) -> Result<Option<&'a [u8]>, Malformed> {
+        if self.shape.is_null(index) {
+            return Ok(None);
+        }
+        take_value(&mut self.rest, ty).map(Some)
+    }
+}
+
 struct Shape<'a> {
     natts: usize,
     hoff: usize,
@@ -224,6 +272,32 @@ mod tests {
         decode_into(&encoded(&row()[..3]), &COLUMNS, None, &mut got).expect("valid");
         assert_eq!(&got[..3], &row()[..3]);
         assert!(got[3..].iter().all(Datum::is_null));
+    }
+
+    #[test]
+    fn versions_are_compared_column_by_column() {
+        let columns: Vec<usize> = (0..COLUMNS.len()).collect();
+        let equal = |one: &[u8], other: &[u8], which: &[usize]| {
+            are_equal_in(one, other, &COLUMNS, which).expect("valid")
+        };
+        let whole = encoded(&row());
+        assert!(equal(&whole, &whole, &columns));
+        for index in columns.clone() {
+            let mut other = row();
+            other[index] = Datum::Null;
+            let other = encoded(&other);
+            let rest: Vec<usize> = columns.iter().copied().filter(|&at| at != index).collect();
+            assert!(!equal(&whole, &other, &[index]) && equal(&whole, &other, &rest), "{index}");
+            assert!(equal(&other, &other, &[index]), "NULL is stored as NULL is");
+        }
+        let mut longer = row();
+        longer[6] = Datum::Text("мамонты".into());
+        let longer = encoded(&longer);
+        assert!(!equal(&whole, &longer, &[2, 6]) && equal(&whole, &longer, &[13, 2]));
+        let short = encoded(&row()[..3]);
+        assert!(equal(&whole, &short, &[0, 2]) && !equal(&whole, &short, &[3]));
+        assert!(!equal(&short, &short, &[3]), "what is missing is like nothing");
+        assert!(are_equal_in(&whole[..40], &whole, &COLUMNS, &[13]).is_err());
     }
 
     /// A small generator, so that the run is the same every time.

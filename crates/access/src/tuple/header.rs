@@ -37,6 +37,10 @@ pub mod infomask {
     pub const UPDATED: u16 = 32;
     /// `xmax` only locked the row.
     pub const LOCK_ONLY: u16 = 64;
+    /// The next version stands on the same page, and no index entry leads to it but by this one.
+    pub const HOT_UPDATED: u16 = 1 << 14;
+    /// No index entry leads here: indexes know an earlier version of the row on this page.
+    pub const HEAP_ONLY: u16 = 1 << 15;
 
     /// All hints.
     pub const HINTS: u16 = XMIN_COMMITTED | XMIN_ABORTED | XMAX_COMMITTED | XMAX_ABORTED;

@@ -28,7 +28,7 @@ mod decode;
 mod encode;
 mod header;
 
-pub use decode::{Malformed, decode_into};
+pub use decode::{Malformed, are_equal_in, decode_into};
 pub use encode::{encode_into, is_storable};
 pub(crate) use header::at::INFOMASK as INFOMASK_AT;
 pub use header::{HEADER_SIZE, Header, infomask};
