@@ -27,7 +27,7 @@ pub fn bootstrap(access: &Access) -> Result<(), Error> {
         insert(access, &PG_TYPE, &[Datum::Oid(ty.oid.0), name, Datum::Int2(ty.length)])?;
     }
     for table in SYSTEM_TABLES {
-        for (into, row) in rows_of(&table.definition(), PG_CATALOG.0, Xid::BOOTSTRAP) {
+        for (into, row) in rows_of(&table.definition(), Xid::BOOTSTRAP) {
             insert(access, into, &row)?;
         }
     }

@@ -1,11 +1,11 @@
-//! The catalog as one process works with it: from a name to a table.
+//! The catalog as one process works with it: from a name to a relation.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
 use access::Access;
-use txn::{LockMode, LockTag, Transaction, Txn};
+use txn::{CatalogVersion, LockMode, LockTag, Transaction, Txn};
 use types::{Oid, RelFileNumber};
 
 use crate::cache::Cache;
@@ -13,22 +13,23 @@ use crate::definition::TableDef;
 use crate::error::Error;
 use crate::system::{PG_CATALOG, PUBLIC, SYSTEM_TABLES};
 
-/// Where names without a schema are looked for, in this order.
-const SEARCH_PATH: [&str; 2] = [PG_CATALOG.1, PUBLIC.1];
-
 /// The system tables, as one process works with them.
 pub struct Catalog {
     pub(crate) access: Rc<Access>,
     pub(crate) cache: RefCell<Cache>,
     /// The definitions of the system tables: they never change.
     system: Vec<Rc<TableDef>>,
+    /// The schemas where names without one are looked for, behind the system's; some of them may
+    /// not exist.
+    search_path: RefCell<Rc<[String]>>,
 }
 
 impl Catalog {
     /// The catalog over these tables.
     pub fn new(access: Rc<Access>) -> Catalog {
         let system = SYSTEM_TABLES.iter().map(|table| Rc::new(table.definition())).collect();
-        Catalog { access, cache: RefCell::default(), system }
+        let search_path = RefCell::new(Rc::from([PUBLIC.1.to_owned()]));
+        Catalog { access, cache: RefCell::default(), system, search_path }
     }
 
     /// The tables beneath.
@@ -40,25 +41,39 @@ impl Catalog {
         self.access.txn()
     }
 
-    /// The table of that name, as the transaction sees it now; names are compared byte by byte.
-    /// Without a schema the system's schema is searched first, then `public`. Nothing is locked,
-    /// so it may be out of date by the time it is returned: see [`Catalog::open`].
+    /// Says where names without a schema are looked for, behind the system's schema. The first that
+    /// exists is where things are created.
+    pub fn set_search_path(&self, path: Vec<String>) {
+        *self.search_path.borrow_mut() = path.into();
+    }
+
+    pub(crate) fn search_path(&self) -> Rc<[String]> {
+        Rc::clone(&self.search_path.borrow())
+    }
+
+    /// The relation of that name, as the transaction sees it now; names are compared byte by byte.
+    /// Without a schema the system's schema is searched first, then the search path. Nothing is
+    /// locked, so it may be out of date by the time it is returned: see [`Catalog::open`].
     pub fn lookup(
         &self,
         tx: &Transaction,
         schema: Option<&str>,
         name: &str,
     ) -> Result<Option<Rc<TableDef>>, Error> {
-        let Some(schema) = schema else {
-            for schema in SEARCH_PATH {
-                let found = self.lookup_in(tx, schema, name)?;
-                if found.is_some() {
-                    return Ok(found);
-                }
+        if let Some(schema) = schema {
+            return self.lookup_in(tx, schema, name);
+        }
+        let found = self.lookup_in(tx, PG_CATALOG.1, name)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        for schema in self.search_path().iter() {
+            let found = self.lookup_in(tx, schema, name)?;
+            if found.is_some() {
+                return Ok(found);
             }
-            return Ok(None);
-        };
-        self.lookup_in(tx, schema, name)
+        }
+        Ok(None)
     }
 
     fn lookup_in(
@@ -70,26 +85,56 @@ impl Catalog {
         if schema == PG_CATALOG.1 {
             return Ok(self.system.iter().find(|table| table.name == name).cloned());
         }
-        if schema != PUBLIC.1 {
+        // Before anything is read: what is not seen will raise it.
+        let version = self.txn().catalog_version();
+        self.cache.borrow_mut().enter(tx.xid());
+        let known = self.cache.borrow().get(schema, name, |oid| self.version(oid));
+        if known.is_some() {
+            return Ok(known);
+        }
+        if self.cache.borrow().is_missing(schema, name, version) {
             return Ok(None);
         }
-        if let Some(own) = self.cache.borrow().own(tx.xid(), schema, name) {
-            return Ok(own);
-        }
-        let version = |table: &TableDef| self.txn().relation_version(table.oid);
-        if let Some(table) = self.cache.borrow().get(schema, name, version) {
-            return Ok(Some(table));
-        }
-        let Some((table, version)) = self.read_by_name(tx, PUBLIC.0, name)? else {
-            return Ok(None);
+        let found = match self.schema_oid(tx, schema)? {
+            Some(namespace) => self.read_by_name(tx, namespace, name)?,
+            None => None,
         };
+        let mut cache = self.cache.borrow_mut();
+        Ok(match found {
+            Some((table, version)) => {
+                let table = Rc::new(table);
+                cache.put(Rc::clone(&table), version);
+                Some(table)
+            }
+            None => {
+                cache.put_missing(schema, name, version);
+                None
+            }
+        })
+    }
+
+    /// The relation with that oid, as the transaction sees it now. Nothing is locked.
+    pub fn find_by_oid(&self, tx: &Transaction, oid: Oid) -> Result<Option<Rc<TableDef>>, Error> {
+        if let Some(system) = self.system.iter().find(|table| table.oid == oid) {
+            return Ok(Some(Rc::clone(system)));
+        }
+        self.cache.borrow_mut().enter(tx.xid());
+        let known = self.cache.borrow().get_oid(oid, |oid| self.version(oid));
+        if known.is_some() {
+            return Ok(known);
+        }
+        let Some((table, version)) = self.read_by_oid(tx, oid)? else { return Ok(None) };
         let table = Rc::new(table);
         self.cache.borrow_mut().put(Rc::clone(&table), version);
         Ok(Some(table))
     }
 
-    /// Finds a table and locks it until the end of the transaction. While the lock is waited for
-    /// the name may come to mean another table, or none: so it is looked up again under the lock.
+    fn version(&self, relation: Oid) -> CatalogVersion {
+        self.txn().relation_version(relation)
+    }
+
+    /// Finds a relation and locks it until the end of the transaction. While the lock is waited for
+    /// the name may come to mean another one, or none: so it is looked up again under the lock.
     /// The statement's snapshot is to be taken afterwards.
     pub fn open(
         &self,
@@ -107,6 +152,23 @@ impl Catalog {
             self.txn().locks().acquire(LockTag::Relation(table.oid), mode)?;
             locked = Some(table.oid);
         }
+    }
+
+    /// As [`Catalog::open`], by the relation's oid.
+    pub fn open_oid(
+        &self,
+        tx: &Transaction,
+        oid: Oid,
+        mode: LockMode,
+    ) -> Result<Option<Rc<TableDef>>, Error> {
+        self.txn().locks().acquire(LockTag::Relation(oid), mode)?;
+        self.find_by_oid(tx, oid)
+    }
+
+    /// Forgets what this process remembers of the transaction's own changes: to be called when a
+    /// part of it was rolled back.
+    pub fn forget_own_changes(&self) {
+        self.cache.borrow_mut().forget_own();
     }
 
     /// Every relation file that a committed table owns, the system's own among them. For

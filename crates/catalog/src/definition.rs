@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use types::{ColumnType, Oid, RelFileNumber};
+use types::{ColumnType, Datum, Oid, RelFileNumber};
 
 /// What kind of relation it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,6 +23,8 @@ pub struct TableDef {
     /// The identity of the table, which also TRUNCATE keeps.
     pub oid: Oid,
     /// The schema it is in.
+    pub namespace: Oid,
+    /// The name of that.
     pub schema: String,
     /// Its name.
     pub name: String,
@@ -30,7 +32,7 @@ pub struct TableDef {
     pub relfile: RelFileNumber,
     /// What kind of relation it is.
     pub kind: TableKind,
-    /// The columns, in their order.
+    /// The columns, in their order; dropped ones keep their places.
     pub columns: Vec<ColumnDef>,
     /// The types of the columns, as the heap takes them.
     pub types: Vec<ColumnType>,
@@ -125,6 +127,23 @@ pub struct ConstraintDef {
 }
 
 impl TableDef {
+    /// A relation with nothing but a name and columns.
+    pub fn new(schema: &str, name: &str, kind: TableKind, columns: Vec<ColumnDef>) -> TableDef {
+        TableDef {
+            oid: Oid::default(),
+            namespace: Oid::default(),
+            schema: schema.to_owned(),
+            name: name.to_owned(),
+            relfile: RelFileNumber::default(),
+            kind,
+            types: columns.iter().map(|column| column.ty).collect(),
+            columns,
+            indexes: Vec::new(),
+            constraints: Vec::new(),
+            counted: Counted::NEVER,
+        }
+    }
+
     /// The index of that oid.
     pub fn index(&self, oid: Oid) -> Option<&Rc<IndexDef>> {
         self.indexes.iter().find(|index| index.oid == oid)
@@ -139,7 +158,12 @@ impl TableDef {
 
     /// The position of the column of that name.
     pub fn column_index(&self, name: &str) -> Option<usize> {
-        self.columns.iter().position(|column| column.name == name)
+        self.columns.iter().position(|column| !column.dropped && column.name == name)
+    }
+
+    /// The positions of the columns that are not dropped.
+    pub fn live_columns(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.columns.len()).filter(|index| !self.columns[*index].dropped)
     }
 }
 
@@ -154,4 +178,22 @@ pub struct ColumnDef {
     pub not_null: bool,
     /// The SQL expression of its default, as text.
     pub default: Option<String>,
+    /// Whether it was dropped: it has a place in the rows, and nothing else.
+    pub dropped: bool,
+    /// Its value in rows that were stored before it was added; NULL if nothing else was said.
+    pub missing: Datum,
+}
+
+impl ColumnDef {
+    /// A column with nothing but a name and a type.
+    pub fn new(name: impl Into<String>, ty: ColumnType) -> ColumnDef {
+        ColumnDef {
+            name: name.into(),
+            ty,
+            not_null: false,
+            default: None,
+            dropped: false,
+            missing: Datum::Null,
+        }
+    }
 }

@@ -14,6 +14,14 @@ pub enum Error {
     /// There is a table of that name.
     #[error("relation \"{0}\" already exists")]
     DuplicateTable(String),
+    /// There is a relation of that name in the schema that one is to be moved to.
+    #[error("relation \"{name}\" already exists in schema \"{schema}\"")]
+    DuplicateInSchema {
+        /// The name.
+        name: String,
+        /// The schema.
+        schema: String,
+    },
     /// A table can't have two columns of one name.
     #[error("column \"{0}\" specified more than once")]
     DuplicateColumn(String),
@@ -34,6 +42,36 @@ pub enum Error {
     /// There is no schema of that name.
     #[error("schema \"{0}\" does not exist")]
     UndefinedSchema(String),
+    /// There is a schema of that name.
+    #[error("schema \"{0}\" already exists")]
+    DuplicateSchema(String),
+    /// A schema's name is reserved.
+    #[error("unacceptable schema name \"{0}\"")]
+    ReservedSchema(String),
+    /// The search path names no schema that exists.
+    #[error("no schema has been selected to create in")]
+    NoSchemaSelected,
+    /// Other things depend on what is to be dropped: `what`, if it is one thing.
+    #[error("cannot drop {} because other objects depend on {}",
+        .what.as_deref().unwrap_or("desired object(s)"),
+        if .what.is_some() { "it" } else { "them" })]
+    Depended {
+        /// The thing, if it is one.
+        what: Option<String>,
+        /// What depends on what.
+        detail: Vec<String>,
+    },
+    /// A thing is a part of how another one works.
+    #[error("cannot drop {what} because {owner} requires it")]
+    RequiredByOther {
+        /// The thing.
+        what: String,
+        /// The other.
+        owner: String,
+    },
+    /// The server cannot be without it.
+    #[error("cannot drop {0} because it is required by the database system")]
+    RequiredBySystem(String),
     /// System tables can't be changed.
     #[error("permission denied: \"{0}\" is a system catalog")]
     SystemTable(String),
@@ -80,12 +118,18 @@ impl Diagnostic for Error {
         match self {
             Error::Access(error) => error.sqlstate(),
             Error::Txn(error) => error.sqlstate(),
-            Error::DuplicateTable(_) => SqlState::DUPLICATE_TABLE,
+            Error::DuplicateTable(_) | Error::DuplicateInSchema { .. } => SqlState::DUPLICATE_TABLE,
             Error::DuplicateColumn(_) => SqlState::DUPLICATE_COLUMN,
             Error::DuplicateConstraint { .. } => SqlState::DUPLICATE_OBJECT,
             Error::TooManyIndexColumns => SqlState::TOO_MANY_COLUMNS,
             Error::NotATable(_) => SqlState::WRONG_OBJECT_TYPE,
             Error::UndefinedSchema(_) => SqlState::INVALID_SCHEMA_NAME,
+            Error::NoSchemaSelected => SqlState::INVALID_SCHEMA_NAME,
+            Error::DuplicateSchema(_) => SqlState::DUPLICATE_SCHEMA,
+            Error::ReservedSchema(_) => SqlState::RESERVED_NAME,
+            Error::Depended { .. } | Error::RequiredByOther { .. } | Error::RequiredBySystem(_) => {
+                SqlState::DEPENDENT_OBJECTS_STILL_EXIST
+            }
             Error::SystemTable(_) | Error::SystemSchema { .. } => SqlState::INSUFFICIENT_PRIVILEGE,
             Error::NameTooLong(_) => SqlState::NAME_TOO_LONG,
             Error::TooManyColumns => SqlState::TOO_MANY_COLUMNS,
@@ -99,6 +143,10 @@ impl Diagnostic for Error {
         match self {
             Error::Access(error) => error.detail(),
             Error::Txn(error) => error.detail(),
+            Error::Depended { detail, .. } => Some(listed(detail)),
+            Error::ReservedSchema(_) => {
+                Some("The prefix \"pg_\" is reserved for system schemas.".to_owned())
+            }
             Error::SystemSchema { .. } => {
                 Some("System catalog modifications are currently disallowed.".to_owned())
             }
@@ -110,7 +158,23 @@ impl Diagnostic for Error {
         match self {
             Error::Access(error) => error.hint(),
             Error::Txn(error) => error.hint(),
+            Error::Depended { .. } => {
+                Some("Use DROP ... CASCADE to drop the dependent objects too.".to_owned())
+            }
+            Error::RequiredByOther { owner, .. } => Some(format!("You can drop {owner} instead.")),
             _ => None,
         }
     }
+}
+
+/// Lines for a message: the first hundred, and how many more there are.
+pub fn listed(lines: &[String]) -> String {
+    const SHOWN: usize = 100;
+    let mut text = lines[..lines.len().min(SHOWN)].join("\n");
+    if lines.len() > SHOWN {
+        let more = lines.len() - SHOWN;
+        let word = if more == 1 { "object" } else { "objects" };
+        text.push_str(&format!("\nand {more} other {word} (see server log for list)"));
+    }
+    text
 }

@@ -1,10 +1,10 @@
 //! The system tables, and what a process remembers of them.
 //!
 //! ```text
-//! name ── own DDL of the transaction? ── cache, if the relation's version counter still stands
-//!              │                                    │ miss
-//!              └────────────> Rc<TableDef> <────────┴── scans of pg_class, pg_attribute, pg_attrdef,
-//!                                                       pg_index, pg_constraint
+//! name ── search path ── cache, if the relation's version counter still stands
+//!                          │          │ miss, or changed by this transaction itself
+//!      Rc<TableDef> <──────┴──────────┴── scans of pg_class, pg_attribute, pg_attrdef, pg_index,
+//!                                         pg_constraint
 //! ```
 //!
 //! The system tables are heap tables like any other: what DDL does to them is seen, undone and
@@ -12,6 +12,7 @@
 //!
 //! - [`Catalog::lookup`] and [`Catalog::open`] find a table; [`Catalog::create_table`],
 //!   [`Catalog::create_index`] and the like change the system tables; [`bootstrap`] makes them.
+//! - [`Catalog::record_dependency`] and [`Catalog::drop_objects`]: what depends on what.
 //! - [`kinds`] tells how types stand in them.
 //!
 //! # Rules
@@ -22,6 +23,7 @@
 //!    `AccessExclusive` on it, or `Share` to give it an index. So no two transactions change the
 //!    same rows of the system tables, but for the table's row of `pg_class`: of two who change that
 //!    the later waits for the earlier and changes what that has made of it.
+//! 4. Every change is a command of its own, so the transaction sees it at once, by a new snapshot.
 //!
 //! Everything here is private to the process. What if it dies: its transaction aborts, and with it
 //! its DDL.
@@ -29,10 +31,10 @@
 pub mod bootstrap;
 mod cache;
 mod catalog;
+mod changes;
 mod ddl;
 mod definition;
 mod error;
-mod indexes;
 pub mod kinds;
 mod names;
 mod read;
@@ -42,11 +44,11 @@ mod rows;
 pub mod system;
 
 pub use catalog::Catalog;
+pub use ddl::{DependKind, NewIndex, Object, quote_identifier};
 pub use definition::{
     ColumnDef, ConstraintDef, ConstraintKind, Counted, IndexColumn, IndexDef, TableDef, TableKind,
 };
-pub use error::Error;
-pub use indexes::NewIndex;
+pub use error::{Error, listed};
 pub use relations::Relation;
 pub use system::{CATALOG_VERSION, FIRST_NORMAL_OID, FIRST_NORMAL_RELFILE};
 

@@ -2,17 +2,17 @@
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
-use std::rc::Rc;
 
-use access::Heap;
+use access::{Heap, tuple};
 use txn::{CatalogVersion, Snapshot, Transaction};
 use types::{Datum, Oid, RelFileNumber, TupleId};
 
 use crate::catalog::Catalog;
 use crate::definition::{ColumnDef, Counted, TableDef, TableKind};
 use crate::error::Error;
-use crate::kinds;
-use crate::system::{PG_ATTRDEF, PG_ATTRIBUTE, PG_CLASS, PUBLIC, SystemTable};
+use crate::rows::class;
+use crate::system::{PG_ATTRDEF, PG_ATTRIBUTE, PG_CLASS, SystemTable};
+use crate::{COLUMNS_MAX, changes, kinds};
 
 /// A row of `pg_class`.
 pub(crate) struct ClassRow {
@@ -49,7 +49,7 @@ impl Catalog {
         Ok(())
     }
 
-    /// The table of that name, with a version that it is at least as young as.
+    /// The relation of that name, with a version that it is at least as young as.
     pub(crate) fn read_by_name(
         &self,
         tx: &Transaction,
@@ -57,24 +57,39 @@ impl Catalog {
         name: &str,
     ) -> Result<Option<(TableDef, CatalogVersion)>, Error> {
         loop {
-            let found = self.find_class(&self.txn().snapshot(tx), &mut |row| {
-                row.namespace == namespace && row.name == name
-            })?;
-            let Some(found) = found else { return Ok(None) };
-            // Version first, snapshot second: what the snapshot misses will raise the version.
-            let version = self.txn().relation_version(found.oid);
             let snapshot = self.txn().snapshot(tx);
-            let again = self.find_class(&snapshot, &mut |row| row.oid == found.oid)?;
-            if let Some(row) = again.filter(|row| row.namespace == namespace && row.name == name) {
-                return Ok(Some((self.read_definition(&snapshot, row)?, version)));
+            let named = |row: &ClassRow| row.namespace == namespace && row.name == name;
+            let Some(found) = self.find_class(&snapshot, &named)? else { return Ok(None) };
+            drop(snapshot);
+            let again = self.read_by_oid(tx, found.oid)?;
+            if let Some((table, version)) = again
+                && table.namespace == namespace
+                && table.name == name
+            {
+                return Ok(Some((table, version)));
             }
         }
+    }
+
+    /// The relation with that oid, with a version that it is at least as young as.
+    pub(crate) fn read_by_oid(
+        &self,
+        tx: &Transaction,
+        oid: Oid,
+    ) -> Result<Option<(TableDef, CatalogVersion)>, Error> {
+        // Version first, snapshot second: what the snapshot misses will raise the version.
+        let version = self.txn().relation_version(oid);
+        let snapshot = self.txn().snapshot(tx);
+        let Some(row) = self.find_class(&snapshot, &|row| row.oid == oid)? else {
+            return Ok(None);
+        };
+        Ok(Some((self.read_definition(tx, &snapshot, row)?, version)))
     }
 
     fn find_class(
         &self,
         snapshot: &Snapshot,
-        wanted: &mut dyn FnMut(&ClassRow) -> bool,
+        wanted: &dyn Fn(&ClassRow) -> bool,
     ) -> Result<Option<ClassRow>, Error> {
         let mut found = None;
         self.scan(&PG_CLASS, snapshot, &mut |_, row| {
@@ -88,19 +103,21 @@ impl Catalog {
         Ok(found)
     }
 
-    fn read_definition(&self, snapshot: &Snapshot, class: ClassRow) -> Result<TableDef, Error> {
+    fn read_definition(
+        &self,
+        tx: &Transaction,
+        snapshot: &Snapshot,
+        class: ClassRow,
+    ) -> Result<TableDef, Error> {
         let columns = self.read_columns(snapshot, &class)?;
+        let missing = || Error::Damaged { relation: class.oid, why: "its schema is not there" };
+        let schema = self.schema_name(tx, class.namespace)?.ok_or_else(missing)?;
         let mut table = TableDef {
             oid: class.oid,
-            schema: PUBLIC.1.to_owned(),
-            name: class.name,
+            namespace: class.namespace,
             relfile: class.relfile,
-            kind: TableKind::Table,
-            types: columns.iter().map(|column| column.ty).collect(),
-            columns,
-            indexes: Vec::new(),
-            constraints: Vec::new(),
             counted: class.counted,
+            ..TableDef::new(&schema, &class.name, TableKind::Table, columns)
         };
         if class.is_index {
             table.kind = TableKind::Index(self.read_owner(snapshot, class.oid)?);
@@ -111,26 +128,15 @@ impl Catalog {
         Ok(table)
     }
 
-    /// The table of that oid, by its name at present.
-    pub fn find_by_oid(&self, tx: &Transaction, oid: Oid) -> Result<Option<Rc<TableDef>>, Error> {
-        let found = self.find_class(&self.txn().snapshot(tx), &mut |row| row.oid == oid)?;
-        let Some(found) = found else { return Ok(None) };
-        let table = self.lookup(tx, Some(PUBLIC.1), &found.name)?;
-        Ok(table.filter(|table| table.oid == oid))
-    }
-
     fn read_columns(&self, snapshot: &Snapshot, class: &ClassRow) -> Result<Vec<ColumnDef>, Error> {
         let damaged = |why| Error::Damaged { relation: class.oid, why };
         let mut columns: Vec<Option<ColumnDef>> = vec![None; class.columns];
         self.scan(&PG_ATTRIBUTE, snapshot, &mut |_, row| {
-            let [relation, name, ty, modifier, number, not_null, _] = row else {
-                return Err(damaged("row of pg_attribute has another number of columns"));
-            };
-            if *relation == Datum::Oid(class.oid.0) {
-                let slot = index(number).and_then(|index| columns.get_mut(index));
+            if changes::is(row, 0, class.oid) {
+                let slot = usize::try_from(changes::number(row, 4) - 1).ok();
+                let slot = slot.and_then(|index| columns.get_mut(index));
                 let slot = slot.ok_or_else(|| damaged("column number is out of range"))?;
-                let column = column(name, ty, modifier, not_null);
-                *slot = Some(column.ok_or_else(|| damaged("column makes no sense"))?);
+                *slot = Some(column(row).ok_or_else(|| damaged("column makes no sense"))?);
             }
             Ok(ControlFlow::Continue(()))
         })?;
@@ -147,12 +153,12 @@ impl Catalog {
         columns: &mut [ColumnDef],
     ) -> Result<(), Error> {
         self.scan(&PG_ATTRDEF, snapshot, &mut |_, row| {
-            if let [Datum::Oid(of), number, Datum::Text(text)] = row
-                && *of == relation.0
-            {
-                let column = index(number).and_then(|index| columns.get_mut(index));
+            if changes::is(row, 1, relation) {
+                let index = usize::try_from(changes::number(row, 2) - 1).ok();
+                let column = index.and_then(|index| columns.get_mut(index));
                 let why = "default of a column that is not there";
-                column.ok_or(Error::Damaged { relation, why })?.default = Some(text.clone());
+                column.ok_or(Error::Damaged { relation, why })?.default =
+                    Some(changes::text(row, 3).to_owned());
             }
             Ok(ControlFlow::Continue(()))
         })
@@ -170,55 +176,47 @@ impl Catalog {
 }
 
 pub(crate) fn class_row(row: &[Datum]) -> Result<ClassRow, Error> {
-    let (oid, rest) = match row {
-        [Datum::Oid(oid), rest @ ..] => (Oid(*oid), rest),
-        _ => (Oid::default(), row),
-    };
-    if let [
-        Datum::Text(name),
-        Datum::Oid(namespace),
-        Datum::Int8(relfile),
-        Datum::Text(kind),
-        Datum::Int2(columns),
-        _,
-        _,
-        Datum::Int4(pages),
-        Datum::Float4(tuples),
-    ] = rest
-        && let (Ok(relfile), Ok(columns)) = (u64::try_from(*relfile), usize::try_from(*columns))
-        && let Ok(pages) = u32::try_from(*pages)
-    {
-        return Ok(ClassRow {
-            oid,
-            name: name.clone(),
-            namespace: Oid(*namespace),
-            relfile: RelFileNumber(relfile),
-            is_index: kind == "i",
-            columns,
-            counted: Counted { pages, tuples: *tuples },
-        });
-    }
-    Err(Error::Damaged { relation: oid, why: "row of pg_class makes no sense" })
-}
-
-/// The position of a column from its number, which counts from 1.
-fn index(number: &Datum) -> Option<usize> {
-    match number {
-        Datum::Int2(number) => usize::try_from(*number).ok()?.checked_sub(1),
-        _ => None,
-    }
-}
-
-fn column(name: &Datum, ty: &Datum, modifier: &Datum, not_null: &Datum) -> Option<ColumnDef> {
-    match (name, ty, modifier, not_null) {
-        (Datum::Text(name), Datum::Oid(ty), Datum::Int4(modifier), Datum::Bool(not_null)) => {
-            Some(ColumnDef {
-                name: name.clone(),
-                ty: kinds::type_of(Oid(*ty), *modifier)?,
-                not_null: *not_null,
-                default: None,
+    let oid = changes::oid(row, 0);
+    let relfile = u64::try_from(changes::number(row, 3));
+    let columns = usize::try_from(changes::number(row, 5));
+    let pages = u32::try_from(changes::number(row, class::RELPAGES));
+    match (relfile, columns, pages, row.get(class::RELTUPLES)) {
+        (Ok(relfile), Ok(columns), Ok(pages), Some(Datum::Float4(tuples)))
+            if columns <= COLUMNS_MAX =>
+        {
+            Ok(ClassRow {
+                oid,
+                name: changes::text(row, 1).to_owned(),
+                namespace: changes::oid(row, 2),
+                relfile: RelFileNumber(relfile),
+                columns,
+                is_index: changes::text(row, 4) == "i",
+                counted: Counted { pages, tuples: *tuples },
             })
         }
-        _ => None,
+        _ => Err(Error::Damaged { relation: oid, why: "row of pg_class makes no sense" }),
     }
+}
+
+fn column(row: &[Datum]) -> Option<ColumnDef> {
+    let [_, Datum::Text(name), Datum::Oid(ty), Datum::Int4(modifier), _, Datum::Bool(not_null), ..] =
+        row
+    else {
+        return None;
+    };
+    let ty = kinds::type_of(Oid(*ty), *modifier)?;
+    let missing = match row.get(8..10)? {
+        [Datum::Bool(true), Datum::Bytea(bytes)] => {
+            let mut value = Vec::new();
+            tuple::decode_into(bytes, &[ty], None, &mut value).ok()?;
+            value.pop()?
+        }
+        _ => Datum::Null,
+    };
+    Some(ColumnDef {
+        not_null: *not_null,
+        dropped: row.get(7) == Some(&Datum::Bool(true)),
+        missing,
+        ..ColumnDef::new(name, ty)
+    })
 }

@@ -1,13 +1,14 @@
 //! What stands in the rows of the system tables: from definitions to rows, and the texts in which
 //! lists of columns stand in one value.
 
+use access::tuple;
 use types::{Datum, Oid, RelFileNumber, Xid};
 
 use crate::definition::{
-    ConstraintDef, ConstraintKind, IndexColumn, IndexDef, TableDef, TableKind,
+    ColumnDef, ConstraintDef, ConstraintKind, IndexColumn, IndexDef, TableDef, TableKind,
 };
 use crate::kinds;
-use crate::system::{PG_ATTRDEF, PG_ATTRIBUTE, PG_CLASS, PG_CONSTRAINT, PG_INDEX, SystemTable};
+use crate::system::{PG_ATTRIBUTE, PG_CLASS, PG_CONSTRAINT, PG_INDEX, SystemTable};
 
 /// A row, and the system table that it belongs into.
 pub(crate) type SystemRow = (&'static SystemTable, Vec<Datum>);
@@ -32,7 +33,7 @@ fn text(text: impl Into<String>) -> Datum {
 }
 
 /// The number of a column, which counts from 1.
-fn attnum(column: usize) -> i16 {
+pub(crate) fn attnum(column: usize) -> i16 {
     i16::try_from(column + 1).expect("tables have fewer columns")
 }
 
@@ -90,8 +91,8 @@ impl ConstraintKind {
     }
 }
 
-/// The rows that describe a table, but for its indexes and constraints.
-pub(crate) fn rows_of(table: &TableDef, namespace: Oid, frozen: Xid) -> Vec<SystemRow> {
+/// The rows that describe a relation, but for its defaults, indexes and constraints.
+pub(crate) fn rows_of(table: &TableDef, frozen: Xid) -> Vec<SystemRow> {
     let TableDef { oid: Oid(oid), columns, .. } = table;
     let kind = if matches!(table.kind, TableKind::Index(_)) { "i" } else { "r" };
     let mut rows = vec![(
@@ -99,7 +100,7 @@ pub(crate) fn rows_of(table: &TableDef, namespace: Oid, frozen: Xid) -> Vec<Syst
         vec![
             Datum::Oid(*oid),
             text(table.name.clone()),
-            Datum::Oid(namespace.0),
+            Datum::Oid(table.namespace.0),
             Datum::Int8(number(table.relfile)),
             text(kind),
             Datum::Int2(columns.len() as i16),
@@ -107,25 +108,41 @@ pub(crate) fn rows_of(table: &TableDef, namespace: Oid, frozen: Xid) -> Vec<Syst
             Datum::Bool(!table.indexes.is_empty()),
             Datum::Int4(i32::try_from(table.counted.pages).unwrap_or(i32::MAX)),
             Datum::Float4(table.counted.tuples),
+            text(""),
         ],
     )];
-    for (number, column) in (1..).zip(columns) {
-        let row = vec![
-            Datum::Oid(*oid),
-            text(column.name.clone()),
-            Datum::Oid(kinds::type_oid(column.ty).0),
-            Datum::Int4(kinds::type_modifier(column.ty)),
-            Datum::Int2(number),
-            Datum::Bool(column.not_null),
-            Datum::Bool(column.default.is_some()),
-        ];
-        rows.push((&PG_ATTRIBUTE, row));
-        if let Some(default) = &column.default {
-            let row = vec![Datum::Oid(*oid), Datum::Int2(number), text(default.clone())];
-            rows.push((&PG_ATTRDEF, row));
-        }
+    for (index, column) in columns.iter().enumerate() {
+        rows.push((&PG_ATTRIBUTE, attribute_row(table.oid, index, column)));
     }
     rows
+}
+
+/// The row of `pg_attribute` for a column.
+pub(crate) fn attribute_row(relation: Oid, index: usize, column: &ColumnDef) -> Vec<Datum> {
+    let missing = stored_value(&column.missing, column);
+    vec![
+        Datum::Oid(relation.0),
+        text(column.name.clone()),
+        Datum::Oid(kinds::type_oid(column.ty).0),
+        Datum::Int4(kinds::type_modifier(column.ty)),
+        Datum::Int2(attnum(index)),
+        Datum::Bool(column.not_null),
+        Datum::Bool(column.default.is_some()),
+        Datum::Bool(column.dropped),
+        Datum::Bool(missing.is_some()),
+        Datum::Bytea(missing.unwrap_or_default()),
+        text(""),
+    ]
+}
+
+/// A row version with that one value; `None` for NULL, and for what cannot be stored.
+fn stored_value(value: &Datum, column: &ColumnDef) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if value.is_null() {
+        return None;
+    }
+    tuple::encode_into(std::slice::from_ref(value), &[column.ty], &mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// The row of `pg_index`.

@@ -2,21 +2,25 @@
 //! be read before anything is known.
 //!
 //! ```text
-//! pg_class      one row for each table and each index
+//! pg_class      one row for each relation: table, view, sequence, index
 //! pg_attribute  one row for each column of each table and index
 //! pg_attrdef    one row for each default: an SQL expression as text
 //! pg_type       one row for each type
 //! pg_namespace  one row for each schema
 //! pg_index      one row for each index: what pg_class does not say of it
 //! pg_constraint one row for each constraint
+//! pg_depend     one row for each thing that cannot be without another
 //! ```
+//!
+//! Columns that PostgreSQL keeps as arrays are texts here: column numbers in a row with blanks
+//! between them. No column may be null; what PostgreSQL has as NULL is empty or 0.
 
 use types::{ColumnType, Oid, RelFileNumber};
 
-use crate::definition::{ColumnDef, Counted, TableDef, TableKind};
+use crate::definition::{ColumnDef, TableDef, TableKind};
 
 /// The version of these tables; a data directory of another version is refused.
-pub const CATALOG_VERSION: u32 = 2;
+pub const CATALOG_VERSION: u32 = 3;
 /// The first oid that users' objects get; PostgreSQL's number.
 pub const FIRST_NORMAL_OID: Oid = Oid(16384);
 /// The first file number that users' tables get. File 1 holds the commit status.
@@ -73,6 +77,7 @@ pub static PG_TYPE: SystemTable = SystemTable {
 
 /// `pg_class`. `relfrozenxid` is the table's vacuum horizon: no version in it was made by an older
 /// transaction. `relpages` and `reltuples` are as of the last count; -1 rows: never counted.
+/// `reloptions` are storage parameters, `fillfactor=70`, with commas between them.
 pub static PG_CLASS: SystemTable = SystemTable {
     oid: Oid(1259),
     name: "pg_class",
@@ -88,10 +93,13 @@ pub static PG_CLASS: SystemTable = SystemTable {
         column("relhasindex", ColumnType::Bool),
         column("relpages", ColumnType::Int4),
         column("reltuples", ColumnType::Float4),
+        column("reloptions", ColumnType::Text),
     ],
 };
 
-/// `pg_attribute`
+/// `pg_attribute`. `attmissingval` is what rows have that were stored before the column was added: a
+/// row version with that one value, if `atthasmissing` says that there is one. `attidentity` is
+/// empty, `a` (always) or `d` (by default).
 pub static PG_ATTRIBUTE: SystemTable = SystemTable {
     oid: Oid(1249),
     name: "pg_attribute",
@@ -104,6 +112,10 @@ pub static PG_ATTRIBUTE: SystemTable = SystemTable {
         column("attnum", ColumnType::Int2),
         column("attnotnull", ColumnType::Bool),
         column("atthasdef", ColumnType::Bool),
+        column("attisdropped", ColumnType::Bool),
+        column("atthasmissing", ColumnType::Bool),
+        column("attmissingval", ColumnType::Bytea),
+        column("attidentity", ColumnType::Text),
     ],
 };
 
@@ -113,6 +125,7 @@ pub static PG_ATTRDEF: SystemTable = SystemTable {
     name: "pg_attrdef",
     relfile: RelFileNumber(6),
     columns: &[
+        column("oid", ColumnType::Oid),
         column("adrelid", ColumnType::Oid),
         column("adnum", ColumnType::Int2),
         column("adbin", ColumnType::Text),
@@ -158,9 +171,33 @@ pub static PG_CONSTRAINT: SystemTable = SystemTable {
     ],
 };
 
+/// `pg_depend`: the thing of the first three columns cannot be without that of the next three.
+pub static PG_DEPEND: SystemTable = SystemTable {
+    oid: Oid(2608),
+    name: "pg_depend",
+    relfile: RelFileNumber(9),
+    columns: &[
+        column("classid", ColumnType::Oid),
+        column("objid", ColumnType::Oid),
+        column("objsubid", ColumnType::Int4),
+        column("refclassid", ColumnType::Oid),
+        column("refobjid", ColumnType::Oid),
+        column("refobjsubid", ColumnType::Int4),
+        column("deptype", ColumnType::Text),
+    ],
+};
+
 /// All system tables.
-pub static SYSTEM_TABLES: [&SystemTable; 7] =
-    [&PG_NAMESPACE, &PG_TYPE, &PG_CLASS, &PG_ATTRIBUTE, &PG_ATTRDEF, &PG_INDEX, &PG_CONSTRAINT];
+pub static SYSTEM_TABLES: [&SystemTable; 8] = [
+    &PG_NAMESPACE,
+    &PG_TYPE,
+    &PG_CLASS,
+    &PG_ATTRIBUTE,
+    &PG_ATTRDEF,
+    &PG_INDEX,
+    &PG_CONSTRAINT,
+    &PG_DEPEND,
+];
 
 impl SystemTable {
     /// The types of the columns.
@@ -170,23 +207,17 @@ impl SystemTable {
 
     /// The table as the executor sees it.
     pub fn definition(&self) -> TableDef {
-        let columns = self.columns.iter().map(|column| ColumnDef {
-            name: column.name.to_owned(),
-            ty: column.ty,
+        let column = |column: &SystemColumn| ColumnDef {
             not_null: true,
-            default: None,
-        });
+            ..ColumnDef::new(column.name, column.ty)
+        };
+        let columns = self.columns.iter().map(column).collect();
+        let (namespace, schema) = PG_CATALOG;
         TableDef {
             oid: self.oid,
-            schema: PG_CATALOG.1.to_owned(),
-            name: self.name.to_owned(),
+            namespace,
             relfile: self.relfile,
-            kind: TableKind::System,
-            columns: columns.collect(),
-            types: self.types(),
-            indexes: Vec::new(),
-            constraints: Vec::new(),
-            counted: Counted::NEVER,
+            ..TableDef::new(schema, self.name, TableKind::System, columns)
         }
     }
 }

@@ -20,10 +20,9 @@ fn new_catalog(world: &World) -> Catalog {
 
 fn columns() -> Vec<ColumnDef> {
     let column = |name: &str, ty, not_null, default: Option<&str>| ColumnDef {
-        name: name.to_owned(),
-        ty,
         not_null,
         default: default.map(str::to_owned),
+        ..ColumnDef::new(name, ty)
     };
     vec![
         column("id", ColumnType::Int4, true, None),
@@ -61,18 +60,8 @@ fn the_system_tables_describe_themselves() {
         let [_, Datum::Text(name), ..] = values.as_slice() else { panic!("{values:?}") };
         names.push(name.clone());
     }
-    assert_eq!(
-        names,
-        [
-            "pg_namespace",
-            "pg_type",
-            "pg_class",
-            "pg_attribute",
-            "pg_attrdef",
-            "pg_index",
-            "pg_constraint"
-        ]
-    );
+    let known: Vec<&str> = catalog::system::SYSTEM_TABLES.iter().map(|table| table.name).collect();
+    assert_eq!(names, known);
     drop(scan);
     drop(snapshot);
     let dropped = catalog.drop_table(&mut tx, &pg_class).expect_err("a system table");
@@ -299,4 +288,65 @@ fn tables_survive_a_crash_and_half_made_ones_leave_no_file() {
     assert!(!exists(&world, &fresh, "half") && !exists(&world, &fresh, "dropped"));
     let on_disk = world.pool.files().list().expect("listed");
     assert!(on_disk.iter().all(|id| owned.contains(&id.rel)));
+}
+
+#[test]
+fn who_creates_in_a_schema_waits_for_its_drop_and_the_other_way_round() {
+    for commits in [true, false] {
+        let world = World::new(64);
+        let catalog = new_catalog(&world);
+        let schema = world.write(|tx| catalog.create_schema(tx, "s").expect("created"));
+        let first = world.spawn(0, || {
+            let mut tx = world.txn.begin();
+            let schema = catalog.lock_schema(&tx, "s").expect("locked").expect("there");
+            catalog.drop_objects(&mut tx, &[schema], false).expect("empty");
+            world.set_word(0, 1);
+            world.await_word(1, 1);
+            std::thread::sleep(std::time::Duration::from_millis(30));
+            match commits {
+                true => drop(world.txn.commit(&mut tx, true).expect("commit")),
+                false => world.txn.abort(&mut tx),
+            }
+        });
+        world.await_word(0, 1);
+        let second = world.spawn(1, || {
+            let mut tx = world.txn.begin();
+            world.set_word(1, 1);
+            let made = catalog.create_table(&mut tx, Some("s"), "t", columns());
+            match made {
+                Ok(table) => assert!(!commits && table.namespace == schema),
+                Err(error) => {
+                    assert!(commits);
+                    assert_eq!(error.sqlstate(), SqlState::INVALID_SCHEMA_NAME);
+                }
+            }
+            world.txn.abort(&mut tx);
+        });
+        first.join();
+        second.join();
+    }
+}
+
+#[test]
+fn a_new_name_in_front_of_the_search_path_is_found_at_the_next_lookup() {
+    let world = World::new(64);
+    let catalog = new_catalog(&world);
+    catalog.set_search_path(vec!["s".to_owned(), "public".to_owned()]);
+    let public = world
+        .write(|tx| catalog.create_table(tx, Some("public"), "t", columns()).expect("created"));
+    let found = |tx: &mut Transaction| catalog.lookup(tx, None, "t").expect("looked up");
+    assert_eq!(world.write(found), Some(Rc::clone(&public)));
+    world.write(|tx| catalog.create_schema(tx, "s").expect("created"));
+    assert_eq!(world.write(found), Some(Rc::clone(&public)));
+    world.write_and_abort(|tx| {
+        let own = catalog.create_table(tx, Some("s"), "t", columns()).expect("created");
+        assert_eq!(found(tx), Some(own));
+    });
+    assert_eq!(world.write(found), Some(public));
+    let other = world.spawn(0, || {
+        let catalog = Catalog::new(Rc::clone(&world.access));
+        world.write(|tx| catalog.create_table(tx, Some("s"), "t", columns()).expect("created"));
+    });
+    other.join();
+    assert_eq!(world.write(found).expect("there").schema, "s");
 }

@@ -19,9 +19,10 @@ fn new_catalog(world: &World) -> Catalog {
 }
 
 fn create(catalog: &Catalog, tx: &mut Transaction) -> Rc<TableDef> {
-    let column =
-        |name: &str, ty| ColumnDef { name: name.to_owned(), ty, not_null: false, default: None };
-    let columns = vec![column("a", ColumnType::Int4), column("b", ColumnType::Varchar(Some(9)))];
+    let columns = vec![
+        ColumnDef::new("a", ColumnType::Int4),
+        ColumnDef::new("b", ColumnType::Varchar(Some(9))),
+    ];
     let table = catalog.create_table(tx, None, "t", columns).expect("created");
     tx.next_command().expect("few");
     table

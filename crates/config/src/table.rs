@@ -237,6 +237,9 @@ declare! {
         client_min_messages: MessageLevel = MessageLevel::Notice,
             User, words_or(&["debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice",
                 "warning", "error"], &[("debug", "debug2")]);
+        /// Where names without a schema are looked for, behind pg_catalog: names of schemas between
+        /// commas. Things are created in the first that exists; "$user" is the session's user.
+        search_path: String = "\"$user\", public".to_owned(), User, text(4096);
         /// The name by which a session shows itself to others.
         application_name: String = String::new(), User, text(63);
         /// The character set that the client speaks.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use access::{Access, Heap, Outcome};
 use buffer::BufferPool;
-use catalog::{Catalog, ColumnDef, TableDef};
+use catalog::{Catalog, TableDef};
 use config::Settings;
 use shmem::{ProcSlot, RegionInfo, WaitEvent, proc};
 use txn::{LockMode, Snapshot, Transaction, Txn};
@@ -22,6 +22,7 @@ use types::{Datum, Diagnostic, Lsn, Row, TupleId};
 use wal::Wal;
 
 use crate::bind::TableName;
+use crate::bind::names::split_identifiers;
 use crate::error::{Error, Result};
 use crate::functions::LogPosition;
 use crate::interrupts;
@@ -229,27 +230,20 @@ impl Storage for Engine {
         })
     }
 
-    fn create(&self, name: &TableName, columns: Vec<ColumnDef>) -> Result<()> {
-        self.wrote.set(true);
-        self.with_transaction(|tx| {
-            let schema = name.schema.as_deref();
-            self.rooms.catalog.create_table(tx, schema, &name.name, columns).map_err(told)?;
-            Ok(())
-        })
-    }
-
-    fn drop_table(&self, table: &TableDef) -> Result<()> {
-        self.wrote.set(true);
-        self.with_transaction(|tx| self.rooms.catalog.drop_table(tx, table).map_err(told))
-    }
-
-    fn truncate(&self, table: &TableDef) -> Result<()> {
-        self.wrote.set(true);
-        self.with_transaction(|tx| {
-            self.rooms.catalog.truncate_table(tx, table).map_err(told)?;
-            // The next of several tables must see what this one has done.
-            tx.next_command().map_err(told)
-        })
+    fn with_catalog(
+        &self,
+        work: &mut dyn FnMut(&Catalog, &mut Transaction) -> Result<()>,
+    ) -> Result<()> {
+        let changed = self.with_transaction(|tx| {
+            let before = tx.command();
+            work(&self.rooms.catalog, tx)?;
+            Ok(tx.command() != before)
+        })?;
+        if changed {
+            // What the statement reads from here on, it reads with the change.
+            self.drop_snapshot();
+        }
+        Ok(())
     }
 
     fn scan(
@@ -342,6 +336,10 @@ impl Storage for Engine {
     }
 
     fn apply(&self, settings: &Settings) {
+        let path = split_identifiers(&settings.search_path).unwrap_or_default();
+        let user = proc::me().user();
+        let path = path.into_iter().map(|name| if name == "$user" { user.clone() } else { name });
+        self.rooms.catalog.set_search_path(path.collect());
         proc::me().set_application(&settings.application_name);
         self.rooms.txn.locks().set_deadlock_timeout(settings.deadlock_timeout);
         let mut options = self.rooms.wal.options();

@@ -24,8 +24,6 @@ pub(crate) enum Plan {
     Delete(Box<Delete>),
     /// CREATE TABLE
     Create(Box<Create>),
-    /// DROP TABLE
-    Drop(Drop),
     /// TRUNCATE
     Truncate(Vec<TableName>),
 }
@@ -197,13 +195,4 @@ pub(crate) struct Create {
     pub columns: Vec<ColumnDef>,
     /// Whether it is no error if there is one.
     pub if_not_exists: bool,
-}
-
-/// DROP TABLE
-#[derive(Debug)]
-pub(crate) struct Drop {
-    /// The tables.
-    pub names: Vec<TableName>,
-    /// Whether missing ones are no error.
-    pub if_exists: bool,
 }

@@ -7,13 +7,13 @@
 
 use std::rc::Rc;
 
-use catalog::{ColumnDef, TableDef};
+use catalog::{Catalog, TableDef};
 use config::Settings;
-use txn::LockMode;
+use txn::{LockMode, Transaction};
 use types::{Datum, Lsn, Row, TupleId};
 
 use crate::bind::TableName;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::functions::LogPosition;
 
 /// A row version that a scan found.
@@ -75,6 +75,24 @@ impl Usage {
     }
 }
 
+impl dyn Storage {
+    /// Works with the system tables; what goes wrong there is told as the client is to be told.
+    pub(crate) fn define<T>(
+        &self,
+        work: impl FnOnce(&Catalog, &mut Transaction) -> std::result::Result<T, catalog::Error>,
+    ) -> Result<T> {
+        let (mut work, mut done) = (Some(work), None);
+        self.with_catalog(&mut |catalog, tx| {
+            if let Some(work) = work.take() {
+                let answer = work(catalog, tx);
+                done = Some(answer.map_err(|error| Error::from_diagnostic(&error))?);
+            }
+            Ok(())
+        })?;
+        done.ok_or_else(|| Error::internal("work with the system tables was not done"))
+    }
+}
+
 /// Storage, as one session uses it. Errors are in the form in which the client is told.
 pub(crate) trait Storage {
     /// Begins a transaction.
@@ -92,12 +110,11 @@ pub(crate) trait Storage {
 
     /// The table of that name, locked until the end of the transaction.
     fn open(&self, name: &TableName, mode: LockMode) -> Result<Option<Rc<TableDef>>>;
-    /// Makes a table; `42P07` if there is one of that name.
-    fn create(&self, name: &TableName, columns: Vec<ColumnDef>) -> Result<()>;
-    /// Drops a table that is locked.
-    fn drop_table(&self, table: &TableDef) -> Result<()>;
-    /// Empties a table that is locked.
-    fn truncate(&self, table: &TableDef) -> Result<()>;
+    /// Works with the system tables in the session's transaction.
+    fn with_catalog(
+        &self,
+        work: &mut dyn FnMut(&Catalog, &mut Transaction) -> Result<()>,
+    ) -> Result<()>;
 
     /// Visits the rows of a table that the statement sees. No lock is held during a visit.
     fn scan(

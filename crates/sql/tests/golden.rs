@@ -98,6 +98,7 @@ golden! {
     kept
     prepared
     queries
+    schemas
     settings
     statistics
     transactions

@@ -194,7 +194,7 @@ fn annotate(setting: &Setting, file: &mut String) {
         (Kind::Integer { .. }, Value::Integer(n)) => n.to_string(),
         (Kind::Memory { .. } | Kind::Time { .. }, Value::Integer(n)) if *n <= 0 => n.to_string(),
         (Kind::Real { .. }, Value::Real(number)) => format!("{number:?}"),
-        _ => format!("\"{}\"", units::format(&setting.kind, &value)),
+        _ => format!("\"{}\"", units::format(&setting.kind, &value).replace('"', "\\\"")),
     };
     let _ = writeln!(file, "#{} = {shown}", setting.name);
 }

@@ -1,10 +1,9 @@
-//! CREATE TABLE, DROP TABLE and TRUNCATE.
+//! CREATE TABLE and TRUNCATE.
 
 use catalog::ColumnDef;
 use sqlparser::ast::{
     CascadeOption, ColumnDef as AstColumn, ColumnOption, ColumnOptionDef, CreateTable,
-    Expr as AstExpr, ObjectName, ObjectType, Spanned, Statement as AstStatement, Truncate,
-    TruncateIdentityOption, TruncateTableTarget,
+    Expr as AstExpr, ObjectName, Spanned, Truncate, TruncateIdentityOption, TruncateTableTarget,
 };
 use types::{ColumnType, SqlState};
 
@@ -13,7 +12,7 @@ use super::names::{name_of, relation_name};
 use super::types::bind_type;
 use super::{BindContext, TableName};
 use crate::error::{Error, Result};
-use crate::planned::{Create, Drop};
+use crate::planned::Create;
 
 fn table_name(context: &BindContext<'_>, name: &ObjectName) -> Result<TableName> {
     let at = context.source.place(name.span().start);
@@ -84,7 +83,8 @@ fn bind_column(context: &BindContext<'_>, column: &AstColumn) -> Result<ColumnDe
             other => return Err(Error::unsupported(option_name(other)).at(position)),
         }
     }
-    Ok(ColumnDef { name: column_name, ty: ty.ty, not_null: not_null == Some(true), default })
+    let not_null = not_null == Some(true);
+    Ok(ColumnDef { not_null, default, ..ColumnDef::new(column_name, ty.ty) })
 }
 
 fn is_storable(ty: ColumnType) -> bool {
@@ -116,32 +116,6 @@ fn option_name(option: &ColumnOption) -> String {
         _ => "this option of a column",
     }
     .to_owned()
-}
-
-/// DROP, of tables only.
-pub(crate) fn bind_drop(context: &BindContext<'_>, statement: &AstStatement) -> Result<Drop> {
-    let AstStatement::Drop {
-        object_type,
-        if_exists,
-        names,
-        cascade: _,
-        restrict: _,
-        purge,
-        temporary,
-        table,
-    } = statement
-    else {
-        return Err(Error::internal("not a DROP"));
-    };
-    if *object_type != ObjectType::Table {
-        return Err(Error::unsupported(format!("DROP {object_type}")));
-    }
-    if *purge || *temporary || table.is_some() {
-        return Err(Error::unsupported("an option of DROP TABLE"));
-    }
-    // Nothing can depend on a table yet, so CASCADE and RESTRICT do the same.
-    let names = names.iter().map(|name| table_name(context, name)).collect::<Result<_>>()?;
-    Ok(Drop { names, if_exists: *if_exists })
 }
 
 /// TRUNCATE

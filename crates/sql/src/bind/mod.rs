@@ -10,7 +10,7 @@
 //! | `types`, `names` | names of types, identifiers |
 //! | `select`, `from`, `order`, `group` | queries |
 //! | `insert`, `modify` | INSERT; UPDATE, DELETE |
-//! | `define` | CREATE TABLE, DROP TABLE, TRUNCATE |
+//! | `define` | CREATE TABLE, TRUNCATE |
 //!
 //! Invariants:
 //! - Every field of every node that sqlparser hands over is looked at; a clause that is not
@@ -51,7 +51,7 @@ use crate::expr::{Expr, MAX_DEPTH, Node};
 use crate::functions::Environment;
 use crate::parse::{Source, too_complex};
 pub(crate) use coerce::Context;
-pub(crate) use define::{bind_create, bind_drop, bind_truncate};
+pub(crate) use define::{bind_create, bind_truncate};
 pub(crate) use group::group_names;
 pub(crate) use insert::bind_insert;
 pub(crate) use modify::{bind_delete, bind_update, copy_columns, default_of, open_for_change};

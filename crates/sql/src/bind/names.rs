@@ -94,13 +94,17 @@ const RESERVED: &[&str] = &[
     "with",
 ];
 
+/// Whether a word, in whatever case, names something only in quotes.
+pub(crate) fn is_reserved(word: &str) -> bool {
+    RESERVED.binary_search(&word.to_ascii_lowercase().as_str()).is_ok()
+}
+
 /// The name that an identifier of a column or table means: no reserved word.
 pub(crate) fn name_of(ident: &Ident) -> Result<String> {
-    let name = fold(ident);
-    if ident.quote_style.is_none() && RESERVED.binary_search(&name.as_str()).is_ok() {
+    if ident.quote_style.is_none() && is_reserved(&ident.value) {
         return Err(Error::syntax(format!("syntax error at or near \"{}\"", ident.value)));
     }
-    Ok(name)
+    Ok(fold(ident))
 }
 
 /// The parts of a table's or column's name.
@@ -125,6 +129,48 @@ pub(crate) fn object_name(name: &ObjectName) -> Result<Vec<String>> {
             ObjectNamePart::Function(_) => Err(Error::unsupported("a computed name")),
         })
         .collect()
+}
+
+/// The names in a list of identifiers, between commas; `None` if the list makes no sense.
+pub(crate) fn split_identifiers(text: &str) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return Some(names);
+    }
+    loop {
+        let (name, after) = match rest.strip_prefix('"') {
+            Some(quoted) => take_quoted(quoted)?,
+            None => {
+                let end = rest.find(|c: char| c == ',' || c.is_whitespace()).unwrap_or(rest.len());
+                let (word, after) = rest.split_at(end);
+                let plain = !word.is_empty() && !word.contains('"');
+                plain.then(|| (word.to_ascii_lowercase(), after))?
+            }
+        };
+        names.push(name);
+        match after.trim_start().strip_prefix(',') {
+            Some(next) => rest = next.trim_start(),
+            None => return after.trim_start().is_empty().then_some(names),
+        }
+    }
+}
+
+/// A name up to its closing quote, and what follows.
+fn take_quoted(text: &str) -> Option<(String, &str)> {
+    let mut name = String::new();
+    let mut rest = text;
+    loop {
+        let (part, after) = rest.split_once('"')?;
+        name.push_str(part);
+        match after.strip_prefix('"') {
+            Some(after) => {
+                name.push('"');
+                rest = after;
+            }
+            None => return Some((name, after)),
+        }
+    }
 }
 
 /// A table's name: its schema, if one is given, and its own.
@@ -174,5 +220,20 @@ mod tests {
         assert!(name_of(&Ident::new("From")).is_err());
         assert_eq!(name_of(&Ident::with_quote('"', "From")).expect("quoted"), "From");
         assert_eq!(name_of(&Ident::new("Name")).expect("free"), "name");
+    }
+
+    #[test]
+    fn lists_of_names() {
+        let split = |text: &str| split_identifiers(text);
+        let some = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+        assert_eq!(
+            split("\"$user\", Public ,pg_catalog"),
+            some(&["$user", "public", "pg_catalog"])
+        );
+        assert_eq!(split("\"a\"\"b, c\""), some(&["a\"b, c"]));
+        assert_eq!(split(" "), some(&[]));
+        for bad in ["a b", "a,", ",a", "\"a", "a\"b", "\"a\"b"] {
+            assert_eq!(split(bad), None, "{bad}");
+        }
     }
 }

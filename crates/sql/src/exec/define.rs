@@ -1,6 +1,4 @@
-//! CREATE TABLE, DROP TABLE, TRUNCATE.
-
-use std::rc::Rc;
+//! CREATE TABLE and TRUNCATE.
 
 use catalog::{TableDef, TableKind};
 use txn::LockMode;
@@ -10,7 +8,7 @@ use super::Execution;
 use crate::bind::TableName;
 use crate::error::{Error, Report, Result};
 use crate::output::Output;
-use crate::planned::{Create, Drop};
+use crate::planned::Create;
 use crate::session::Weight;
 
 /// CREATE TABLE
@@ -20,8 +18,12 @@ pub(super) fn create(
     out: &mut dyn Output,
 ) -> Result<String> {
     let storage = &execution.session.storage;
-    match storage.create(&create.name, create.columns.clone()) {
-        Ok(()) => {}
+    let (name, columns) = (&create.name, create.columns.clone());
+    let done = storage.define(|catalog, tx| {
+        catalog.create_table(tx, name.schema.as_deref(), &name.name, columns)
+    });
+    match done {
+        Ok(_) => {}
         Err(error)
             if create.if_not_exists && error.sqlstate() == Some(SqlState::DUPLICATE_TABLE) =>
         {
@@ -35,7 +37,7 @@ pub(super) fn create(
 }
 
 /// Refuses what is no user's table.
-fn check_table(table: &TableDef, verb: &str) -> Result<()> {
+pub(super) fn check_table(table: &TableDef, verb: &str) -> Result<()> {
     match table.kind {
         TableKind::Table => Ok(()),
         TableKind::System => Err(Error::new(
@@ -58,50 +60,17 @@ fn check_table(table: &TableDef, verb: &str) -> Result<()> {
     }
 }
 
-/// DROP TABLE
-pub(super) fn drop_tables(
-    execution: &Execution<'_>,
-    drop: &Drop,
-    out: &mut dyn Output,
-) -> Result<String> {
-    let storage = &execution.session.storage;
-    let mut tables: Vec<Rc<TableDef>> = Vec::with_capacity(drop.names.len());
-    for name in &drop.names {
-        match storage.open(name, LockMode::AccessExclusive)? {
-            Some(table) => {
-                check_table(&table, "drop")?;
-                if !tables.iter().any(|known| known.oid == table.oid) {
-                    tables.push(table);
-                }
-            }
-            None if drop.if_exists => {
-                let message = format!("table \"{}\" does not exist, skipping", name.name);
-                let notice = Report::new(SqlState::SUCCESSFUL_COMPLETION, message);
-                execution.session.notice(out, Weight::Notice, &notice)?;
-            }
-            None => {
-                let message = format!("table \"{}\" does not exist", name.name);
-                return Err(Error::new(SqlState::UNDEFINED_TABLE, message));
-            }
-        }
-    }
-    for table in tables {
-        storage.drop_table(&table)?;
-    }
-    Ok("DROP TABLE".to_owned())
-}
-
 /// TRUNCATE
 pub(super) fn truncate(execution: &Execution<'_>, names: &[TableName]) -> Result<String> {
     let storage = &execution.session.storage;
     let mut done = Vec::with_capacity(names.len());
     for name in names {
         let Some(table) = storage.open(name, LockMode::AccessExclusive)? else {
-            return Err(undefined_table(name).at(None));
+            return Err(undefined_table(name).without_position());
         };
         check_table(&table, "truncate")?;
         if !done.contains(&table.oid) {
-            storage.truncate(&table)?;
+            storage.define(|catalog, tx| catalog.truncate_table(tx, &table))?;
             done.push(table.oid);
         }
     }

@@ -8,12 +8,13 @@
 use std::cell::Cell;
 use std::time::Instant;
 
+use catalog::quote_identifier;
 use types::{ColumnType, Datum};
 
 use super::{Execution, OutRow, cost, modify, query};
 use crate::bind::group_names;
 use crate::error::{Error, Result};
-use crate::expr::deparse::{deparse, quote_identifier};
+use crate::expr::deparse::deparse;
 use crate::expr::{Expr, Node as ExprNode};
 use crate::planned::{Distinct, InsertSource, Plan, Query, RowSource, TableSource};
 use crate::storage::Usage;
@@ -110,7 +111,7 @@ fn measure(execution: &Execution<'_>, plan: &Plan) -> Result<Measured> {
         Plan::Delete(delete) => {
             (modify::delete(execution, delete, &mut sink)?, delete.returning.is_some())
         }
-        Plan::Create(_) | Plan::Drop(_) | Plan::Truncate(_) => {
+        Plan::Create(_) | Plan::Truncate(_) => {
             return Err(Error::syntax("EXPLAIN of a statement without a plan"));
         }
     };
@@ -212,7 +213,7 @@ fn node_of(execution: &Execution<'_>, plan: &Plan, rows: Option<u64>) -> Result<
             let returns = delete.returning.is_some();
             Ok(change_node("Delete", &table.name, alias.as_deref(), scan, returns, rows))
         }
-        Plan::Create(_) | Plan::Drop(_) | Plan::Truncate(_) => {
+        Plan::Create(_) | Plan::Truncate(_) => {
             Err(Error::syntax("EXPLAIN of a statement without a plan"))
         }
     }

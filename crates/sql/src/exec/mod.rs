@@ -11,6 +11,7 @@ mod copy_in;
 mod copy_out;
 mod cost;
 mod define;
+mod definitions;
 mod explain;
 mod group;
 mod memory;
@@ -32,6 +33,7 @@ use crate::values;
 pub(crate) use copy_in::{Reader, copy_from};
 pub(crate) use copy_out::copy_to;
 pub(crate) use define::undefined_table;
+pub(crate) use definitions::define;
 pub(crate) use explain::{Counts, ExplainOptions, explain};
 
 /// The values of a row on its way out.
@@ -100,7 +102,6 @@ impl<'a> Execution<'a> {
                 Ok(format!("DELETE {count}"))
             }
             Plan::Create(create) => define::create(self, create, out),
-            Plan::Drop(drop) => define::drop_tables(self, drop, out),
             Plan::Truncate(names) => define::truncate(self, names),
         }
     }

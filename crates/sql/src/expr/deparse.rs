@@ -13,13 +13,6 @@ pub(crate) fn deparse(expr: &Expr, columns: &[String]) -> String {
     out
 }
 
-/// An identifier, quoted if it must be.
-pub(crate) fn quote_identifier(name: &str) -> String {
-    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
-}
-
 fn push_constant(value: &Datum, ty: ColumnType, out: &mut String) {
     let bare = matches!(value, Datum::Int4(0..) | Datum::Numeric(_) | Datum::Bool(_) | Datum::Null);
     match value {
@@ -200,14 +193,6 @@ fn push_named(name: &str, args: &[Expr], columns: &[String], out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn identifiers_are_quoted_where_they_must_be() {
-        assert_eq!(quote_identifier("abc_1"), "abc_1");
-        assert_eq!(quote_identifier("Abc"), "\"Abc\"");
-        assert_eq!(quote_identifier("a\"b"), "\"a\"\"b\"");
-        assert_eq!(quote_identifier("1a"), "\"1a\"");
-    }
 
     #[test]
     fn constants_show_their_type_where_postgresql_does() {

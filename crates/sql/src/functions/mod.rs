@@ -91,6 +91,8 @@ pub(crate) trait Environment {
     fn clock_time(&self) -> i64;
     /// The name of the session's user.
     fn user(&self) -> String;
+    /// The schemas where names are looked for; with the system's, if it is wanted.
+    fn schemas(&self, system: bool) -> Result<Vec<String>>;
     /// The value of a setting, as SHOW prints it.
     fn setting(&self, name: &str) -> Result<String>;
     /// This process.

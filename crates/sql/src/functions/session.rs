@@ -10,8 +10,6 @@ use ColumnType::{Bool, Date, Float8, Int4, Int8, PgLsn, Text, Timestamp, Timesta
 
 /// The name of the only database.
 pub(crate) const DATABASE: &str = "mamont";
-/// The schema that tables are made in.
-pub(crate) const SCHEMA: &str = "public";
 
 /// What `version()` answers.
 fn version() -> String {
@@ -68,6 +66,18 @@ fn transaction_time(env: &dyn Environment, _: Values<'_, '_>) -> Result<Datum> {
 
 fn user(env: &dyn Environment, _: Values<'_, '_>) -> Result<Datum> {
     text(env.user())
+}
+
+fn current_schema(env: &dyn Environment, _: Values<'_, '_>) -> Result<Datum> {
+    Ok(env.schemas(false)?.into_iter().next().map_or(Datum::Null, Datum::Text))
+}
+
+/// The text of an array of names: there are no arrays yet.
+fn current_schemas(env: &dyn Environment, values: Values<'_, '_>) -> Result<Datum> {
+    let system = matches!(values.first().map(AsRef::as_ref), Some(Datum::Bool(true)));
+    let names = env.schemas(system)?;
+    let quoted: Vec<String> = names.iter().map(|name| catalog::quote_identifier(name)).collect();
+    text(format!("{{{}}}", quoted.join(",")))
 }
 
 fn sleep(env: &dyn Environment, values: Values<'_, '_>) -> Result<Datum> {
@@ -141,7 +151,8 @@ pub(super) static TABLE: &[Function] = &[
     stable("version", &[], Text, |_, _| text(version())),
     stable("current_database", &[], Text, |_, _| text(DATABASE)),
     stable("current_catalog", &[], Text, |_, _| text(DATABASE)),
-    stable("current_schema", &[], Text, |_, _| text(SCHEMA)),
+    stable("current_schema", &[], Text, current_schema),
+    stable("current_schemas", &[Bool], Text, current_schemas),
     stable("current_user", &[], Text, user),
     stable("session_user", &[], Text, user),
     stable("current_role", &[], Text, user),

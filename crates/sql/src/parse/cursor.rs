@@ -3,6 +3,7 @@
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::Source;
+use crate::bind::names::is_reserved;
 use crate::error::{Error, Result};
 
 /// Where the reading is.
@@ -80,6 +81,15 @@ impl<'a> Cursor<'a> {
             }
             _ => Err(self.unexpected()),
         }
+    }
+
+    /// Takes the name of a thing: an identifier that is no reserved word.
+    pub(super) fn name(&mut self) -> Result<String> {
+        let reserved = match self.peek().map(|token| &token.token) {
+            Some(Token::Word(word)) => word.quote_style.is_none() && is_reserved(&word.value),
+            _ => false,
+        };
+        if reserved { Err(self.unexpected()) } else { self.identifier() }
     }
 
     /// Takes a string.

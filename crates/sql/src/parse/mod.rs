@@ -14,6 +14,7 @@
 
 mod copy;
 mod cursor;
+mod define;
 mod failure;
 mod guard;
 mod source;
@@ -31,6 +32,7 @@ use types::{Severity, SqlState};
 use crate::error::{Error, Result};
 pub(crate) use copy::{CopyOption, CopyStatement, CopySubject, Endpoint, OptionValue};
 use cursor::Cursor;
+pub(crate) use define::{AlterTable, Alteration, Definition, Drop, DropKind};
 pub(crate) use failure::too_complex;
 use failure::{from_parser_error, lower_first};
 pub(crate) use source::Source;
@@ -68,6 +70,8 @@ pub(crate) enum Statement {
     Reset(String),
     /// RESET ALL
     ResetAll,
+    /// A definition that is read by hand.
+    Define(Box<Definition>),
     /// COPY
     Copy(Box<CopyStatement>),
     /// Something else that PostgreSQL has.
@@ -192,6 +196,13 @@ fn parse_statement(tokens: &[TokenWithSpan], source: &Source) -> Result<Statemen
     let mut cursor = Cursor::new(tokens, source);
     if let Some(statement) = utility::parse(&mut cursor)? {
         cursor.expect_end()?;
+        return Ok(statement);
+    }
+    if let Some(statement) = define::parse(&mut cursor)? {
+        cursor.expect_end()?;
+        return Ok(statement);
+    }
+    if let Some(statement) = utility::unsupported(&mut cursor) {
         return Ok(statement);
     }
     let Some(Token::Word(first)) = tokens.first().map(|token| &token.token) else {
@@ -403,7 +414,7 @@ mod tests {
         };
         assert_eq!(named("CREATE UNIQUE INDEX i ON t (a)"), "CREATE UNIQUE");
         assert_eq!(named("DROP VIEW v"), "DROP VIEW");
-        assert_eq!(named("ALTER TABLE t ADD a int"), "ALTER TABLE");
+        assert_eq!(named("ALTER INDEX i RENAME TO j"), "ALTER INDEX");
         assert_eq!(named("SAVEPOINT s"), "SAVEPOINT");
     }
 }

@@ -1,6 +1,7 @@
 //! Statements that are read by hand: transactions, settings, CHECKPOINT, and the names of what is
 //! not supported.
 
+use catalog::quote_identifier;
 use config::IsolationLevel;
 use sqlparser::tokenizer::Token;
 
@@ -90,7 +91,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
     if cursor.word("RESET") {
         return reset(cursor).map(Some);
     }
-    Ok(unsupported(cursor))
+    Ok(None)
 }
 
 /// Takes all that is left of a statement that is not supported.
@@ -99,7 +100,8 @@ fn skip(cursor: &mut Cursor<'_>, name: &str) -> Statement {
     Statement::Unsupported(name.to_owned())
 }
 
-fn unsupported(cursor: &mut Cursor<'_>) -> Option<Statement> {
+/// A statement that PostgreSQL has and this server has not.
+pub(super) fn unsupported(cursor: &mut Cursor<'_>) -> Option<Statement> {
     let name = UNSUPPORTED.iter().find(|name| cursor.at_word(name))?;
     cursor.skip(1);
     let full = match cursor.peek().map(|token| &token.token) {
@@ -261,10 +263,13 @@ fn set(cursor: &mut Cursor<'_>) -> Result<Statement> {
     if cursor.word("DEFAULT") {
         return Ok(Statement::Set { name, value: None, local });
     }
-    let mut values = value(cursor)?;
+    // As in PostgreSQL each part of a list of names is a name, also where it stands as a string.
+    let names = name == "search_path";
+    let part = |part: String| if names { quote_identifier(&part) } else { part };
+    let mut values = part(value(cursor)?);
     while cursor.token(&Token::Comma) {
         values.push_str(", ");
-        values.push_str(&value(cursor)?);
+        values.push_str(&part(value(cursor)?));
     }
     Ok(Statement::Set { name, value: Some(values), local })
 }
@@ -353,6 +358,7 @@ mod tests {
         assert_eq!(set("SET SESSION a.b TO DEFAULT"), ("a.b".to_owned(), None, false));
         assert_eq!(set("SET TIME ZONE 'UTC'").0, "timezone");
         assert_eq!(set("SET datestyle = ISO, MDY").1, some("iso, mdy"));
+        assert_eq!(set("SET search_path TO A, 'B', public").1, some("a, \"B\", public"));
         assert!(parse_text("SET x").is_err());
         assert!(parse_text("SET x = ").is_err());
         assert!(matches!(statement("SHOW ALL"), Statement::ShowAll));

@@ -191,6 +191,10 @@ impl Environment for Context {
         self.storage.user()
     }
 
+    fn schemas(&self, system: bool) -> Result<Vec<String>> {
+        self.storage.define(|catalog, tx| catalog.current_schemas(tx, system))
+    }
+
     fn setting(&self, name: &str) -> Result<String> {
         self.settings.borrow().show(name)
     }

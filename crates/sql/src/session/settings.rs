@@ -9,7 +9,9 @@
 //! transaction begins with those that the `default_` settings name (`transaction` changes them).
 
 use config::{IsolationLevel, Settings};
+use types::SqlState;
 
+use crate::bind::names::split_identifiers;
 use crate::error::{Error, Result};
 use crate::parse::{Access, TransactionModes};
 
@@ -127,6 +129,9 @@ impl SessionSettings {
 
     /// SET and RESET of one setting.
     pub(super) fn change(&mut self, name: &str, change: Change<'_>, local: bool) -> Result<()> {
+        if let Change::Set(value) = change {
+            check_search_path(name, value)?;
+        }
         let mut changed = self.current.clone();
         self.apply(&mut changed, name, change)?;
         if local {
@@ -174,6 +179,16 @@ fn check_isolation(name: &str, value: &str) -> Result<()> {
         .any(|known| known.eq_ignore_ascii_case(name));
     if about_isolation && value.eq_ignore_ascii_case("serializable") {
         return Err(Error::unsupported("the isolation level serializable"));
+    }
+    Ok(())
+}
+
+/// `22023` for a search path that is no list of names.
+fn check_search_path(name: &str, value: &str) -> Result<()> {
+    if name.eq_ignore_ascii_case("search_path") && split_identifiers(value).is_none() {
+        let message = format!("invalid value for parameter \"search_path\": \"{value}\"");
+        let error = Error::new(SqlState::INVALID_PARAMETER_VALUE, message);
+        return Err(error.detail("List syntax is invalid."));
     }
     Ok(())
 }

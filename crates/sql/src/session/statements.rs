@@ -14,11 +14,11 @@ use super::transaction::Block;
 use super::{Context, Session, Weight, transaction_is_aborted, warning};
 use crate::bind::names::fold;
 use crate::bind::{
-    BindContext, Parameters, Unknowns, bind_create, bind_delete, bind_drop, bind_insert,
-    bind_query, bind_truncate, bind_update,
+    BindContext, Parameters, Unknowns, bind_create, bind_delete, bind_insert, bind_query,
+    bind_truncate, bind_update,
 };
 use crate::error::{Error, Result};
-use crate::exec::{Execution, Reader, copy_from, copy_to};
+use crate::exec::{Execution, Reader, copy_from, copy_to, define};
 use crate::output::{Output, OutputColumn, TextRow};
 use crate::parse::{
     Access, CopyStatement, Endpoint, Parsed, Request, Source, Statement, TransactionModes,
@@ -94,6 +94,11 @@ impl Session {
                 self.context.settings_changed();
                 Ok("RESET".to_owned())
             }
+            Statement::Define(definition) => {
+                self.refuse_if_read_only(&definition.tag())?;
+                self.has_run = true;
+                define(&Execution::new(&self.context, &[]), definition, out)
+            }
             Statement::Copy(copy) => self.copy_out(request, copy, out),
             Statement::Unsupported(name) => Err(Error::unsupported(name)),
             Statement::Begin { .. } | Statement::Commit | Statement::Rollback => {
@@ -161,7 +166,6 @@ impl Session {
             Plan::Update(_) => self.refuse_if_read_only("UPDATE"),
             Plan::Delete(_) => self.refuse_if_read_only("DELETE"),
             Plan::Create(_) => self.refuse_if_read_only("CREATE TABLE"),
-            Plan::Drop(_) => self.refuse_if_read_only("DROP TABLE"),
             Plan::Truncate(_) => self.refuse_if_read_only("TRUNCATE TABLE"),
         }
     }
@@ -321,7 +325,6 @@ pub(super) fn plan(
         AstStatement::Update(update) => Plan::Update(Box::new(bind_update(&bind, update)?)),
         AstStatement::Delete(delete) => Plan::Delete(Box::new(bind_delete(&bind, delete)?)),
         AstStatement::CreateTable(create) => Plan::Create(Box::new(bind_create(&bind, create)?)),
-        AstStatement::Drop { .. } => Plan::Drop(bind_drop(&bind, statement)?),
         AstStatement::Truncate(truncate) => Plan::Truncate(bind_truncate(&bind, truncate)?),
         other => return Err(Error::unsupported(first_words(other))),
     };

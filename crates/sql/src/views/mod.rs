@@ -10,9 +10,9 @@ pub(crate) mod tables;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use catalog::{ColumnDef, Counted, TableDef, TableKind};
+use catalog::{ColumnDef, TableDef, TableKind};
 use config::Settings;
-use types::{ColumnType, Datum, Oid, RelFileNumber, Row};
+use types::{ColumnType, Datum, Oid, Row};
 
 use crate::bind::TableName;
 
@@ -207,23 +207,10 @@ impl Views {
 
 fn table_of(place: usize) -> TableDef {
     let definition = &DEFINITIONS[place];
-    let columns = definition.columns.iter().map(|(name, ty)| ColumnDef {
-        name: (*name).to_owned(),
-        ty: *ty,
-        not_null: false,
-        default: None,
-    });
+    let columns = definition.columns.iter().map(|(name, ty)| ColumnDef::new(*name, *ty)).collect();
     TableDef {
         oid: Oid(FIRST_OID + place as u32),
-        schema: SCHEMA.to_owned(),
-        name: definition.name.to_owned(),
-        relfile: RelFileNumber(0),
-        kind: TableKind::View,
-        columns: columns.collect(),
-        types: definition.columns.iter().map(|(_, ty)| *ty).collect(),
-        indexes: Vec::new(),
-        constraints: Vec::new(),
-        counted: Counted::NEVER,
+        ..TableDef::new(SCHEMA, definition.name, TableKind::View, columns)
     }
 }
 

@@ -10,18 +10,20 @@
 
 use std::rc::Rc;
 
-use access::{Heap, storage};
+use access::storage;
 use txn::{LockMode, LockTag, Transaction};
-use types::{Datum, Oid, RelFileNumber, Xid};
+use types::{Datum, Oid};
 
+use super::depend::{DependKind, Object};
+use super::table::{check_name, check_user_table};
 use crate::catalog::Catalog;
-use crate::ddl::{check_name, check_user_table};
+use crate::changes::is;
 use crate::definition::{
     ColumnDef, ConstraintDef, ConstraintKind, Counted, IndexColumn, IndexDef, TableDef, TableKind,
 };
 use crate::error::Error;
-use crate::rows::{SystemRow, class, row_of_constraint, row_of_index, rows_of};
-use crate::system::{PG_ATTRIBUTE, PG_CLASS, PG_CONSTRAINT, PG_INDEX, PUBLIC};
+use crate::rows::{class, row_of_constraint, row_of_index, rows_of};
+use crate::system::PG_CLASS;
 
 /// The most columns of an index; PostgreSQL's.
 const INDEX_COLUMNS_MAX: usize = 32;
@@ -41,30 +43,21 @@ pub struct NewIndex {
 
 /// The index as a relation, for `pg_class` and `pg_attribute`.
 fn relation_of(table: &TableDef, index: &IndexDef) -> TableDef {
-    let column = |at: &IndexColumn| ColumnDef {
-        name: table.columns.get(at.column).map_or_else(String::new, |column| column.name.clone()),
-        ty: at.ty,
-        not_null: false,
-        default: None,
-    };
+    let name = |column: usize| table.columns.get(column).map_or("", |column| column.name.as_str());
+    let column = |at: &IndexColumn| ColumnDef::new(name(at.column), at.ty);
+    let columns = index.columns.iter().map(column).collect();
     TableDef {
         oid: index.oid,
-        schema: table.schema.clone(),
-        name: index.name.clone(),
+        namespace: table.namespace,
         relfile: index.relfile,
-        kind: TableKind::Index(table.oid),
-        columns: index.columns.iter().map(column).collect(),
-        types: index.columns.iter().map(|column| column.ty).collect(),
-        indexes: Vec::new(),
-        constraints: Vec::new(),
-        counted: Counted::NEVER,
+        ..TableDef::new(&table.schema, &index.name, TableKind::Index(table.oid), columns)
     }
 }
 
 impl Catalog {
     /// Gives a table an index, which is empty, and the constraint that it is made for. The
     /// transaction holds `Share` on the table, or more. Answers the table as it is now, and the
-    /// index. The next change of the same table needs the next command.
+    /// index.
     pub fn create_index(
         &self,
         tx: &mut Transaction,
@@ -77,35 +70,65 @@ impl Catalog {
         }
         let name = self.name_of_index(tx, table, &new)?;
         let relfile = storage::create(&self.access, tx)?;
-        let index = Rc::new(IndexDef {
+        let index = IndexDef {
             oid: self.txn().new_oid()?,
             name,
             relfile,
             unique: new.unique,
             primary: new.constraint == Some(ConstraintKind::PrimaryKey),
             columns: new.columns,
-        });
-        let relation = Rc::new(relation_of(table, &index));
-        let maker = tx.xid().unwrap_or(Xid::INVALID);
-        let mut rows = rows_of(&relation, PUBLIC.0, maker);
+        };
+        let mut rows = rows_of(&relation_of(table, &index), self.txn().assign_xid(tx)?);
         rows.push(row_of_index(table.oid, &index));
-        let mut now = TableDef { indexes: table.indexes.clone(), ..table.clone() };
-        now.indexes.push(Rc::clone(&index));
-        if let Some(kind) = new.constraint {
-            let constraint = self.constraint_on(kind, &index)?;
-            rows.push(row_of_constraint(table.oid, PUBLIC.0, &constraint));
-            now.constraints.push(constraint);
+        for (into, row) in rows {
+            self.insert_row(tx, into, &row)?;
         }
-        self.insert_rows(tx, rows)?;
+        self.depend_on_columns(tx, table, &index, new.constraint)?;
         if table.indexes.is_empty() {
-            self.update_class(tx, table.oid, &mut |row| {
-                row[class::RELHASINDEX] = Datum::Bool(true)
+            self.update_rows(tx, &PG_CLASS, &|row| is(row, 0, table.oid), &mut |row| {
+                row[class::RELHASINDEX] = Datum::Bool(true);
             })?;
         }
-        let now = Rc::new(now);
-        self.changed(tx, &relation, Some(Rc::clone(&relation)));
-        self.changed(tx, table, Some(Rc::clone(&now)));
-        Ok((now, index))
+        self.changed(tx, index.oid);
+        self.changed(tx, table.oid);
+        self.table_and_index(tx, table.oid, index.oid)
+    }
+
+    /// Records what an index depends on, and makes the constraint that it is made for.
+    fn depend_on_columns(
+        &self,
+        tx: &mut Transaction,
+        table: &TableDef,
+        index: &IndexDef,
+        constraint: Option<ConstraintKind>,
+    ) -> Result<(), Error> {
+        let mut depender = Object::relation(index.oid);
+        if let Some(kind) = constraint {
+            let constraint = self.constraint_on(kind, index)?;
+            let (into, row) = row_of_constraint(table.oid, table.namespace, &constraint);
+            self.insert_row(tx, into, &row)?;
+            let owner = Object::constraint(constraint.oid);
+            self.record_dependency(tx, depender, owner, DependKind::Internal)?;
+            depender = owner;
+        }
+        for column in &index.columns {
+            let on = Object::column(table.oid, column.column);
+            self.record_dependency(tx, depender, on, DependKind::Auto)?;
+        }
+        Ok(())
+    }
+
+    /// The table as it is now, and an index of it.
+    fn table_and_index(
+        &self,
+        tx: &Transaction,
+        table: Oid,
+        index: Oid,
+    ) -> Result<(Rc<TableDef>, Rc<IndexDef>), Error> {
+        let missing = Error::Damaged { relation: index, why: "its table is not there" };
+        let table = self.find_by_oid(tx, table)?;
+        let found = table.and_then(|table| table.index(index).cloned().map(|index| (table, index)));
+        found.ok_or(missing)
     }
 
     fn name_of_index(
@@ -162,17 +185,6 @@ impl Catalog {
         })
     }
 
-    pub(crate) fn insert_rows(
-        &self,
-        tx: &mut Transaction,
-        rows: Vec<SystemRow>,
-    ) -> Result<(), Error> {
-        for (into, row) in rows {
-            Heap::new(&self.access, into.relfile, &into.types()).insert(tx, &row)?;
-        }
-        Ok(())
-    }
-
     /// Drops an index of a table that the transaction has locked `AccessExclusive`, together with
     /// the constraint that stands on it. Answers the table as it is now.
     pub fn drop_index(
@@ -182,32 +194,13 @@ impl Catalog {
         index: &IndexDef,
     ) -> Result<Rc<TableDef>, Error> {
         check_user_table(table)?;
-        self.delete_index(tx, table, index)?;
-        let mut now = table.clone();
-        now.indexes.retain(|known| known.oid != index.oid);
-        if let Some(constraint) = table.constraint_of(index.oid) {
-            self.delete_rows_of(tx, &PG_CONSTRAINT, constraint.oid)?;
-            now.constraints.retain(|known| known.oid != constraint.oid);
-        }
-        let now = Rc::new(now);
-        self.changed(tx, table, Some(Rc::clone(&now)));
-        Ok(now)
-    }
-
-    /// Removes the rows of an index but for its constraint's, and its file when the transaction
-    /// commits.
-    pub(crate) fn delete_index(
-        &self,
-        tx: &mut Transaction,
-        table: &TableDef,
-        index: &IndexDef,
-    ) -> Result<(), Error> {
-        for from in [&PG_CLASS, &PG_ATTRIBUTE, &PG_INDEX] {
-            self.delete_rows_of(tx, from, index.oid)?;
-        }
-        storage::drop_at_commit(&self.access, tx, index.relfile);
-        self.changed(tx, &relation_of(table, index), None);
-        Ok(())
+        let target = match table.constraint_of(index.oid) {
+            Some(constraint) => Object::constraint(constraint.oid),
+            None => Object::relation(index.oid),
+        };
+        self.drop_objects(tx, &[target], false)?;
+        let missing = Error::Damaged { relation: table.oid, why: "it went with its index" };
+        self.find_by_oid(tx, table.oid)?.ok_or(missing)
     }
 
     /// Gives an index a new file, which is empty, and drops the old one. The transaction has locked
@@ -219,31 +212,9 @@ impl Catalog {
         index: &IndexDef,
     ) -> Result<(Rc<TableDef>, Rc<IndexDef>), Error> {
         check_user_table(table)?;
-        let renewed = Rc::new(self.with_new_file(tx, table, index)?);
-        let mut now = table.clone();
-        for known in &mut now.indexes {
-            if known.oid == index.oid {
-                *known = Rc::clone(&renewed);
-            }
-        }
-        let now = Rc::new(now);
-        self.changed(tx, table, Some(Rc::clone(&now)));
-        Ok((now, renewed))
-    }
-
-    pub(crate) fn with_new_file(
-        &self,
-        tx: &mut Transaction,
-        table: &TableDef,
-        index: &IndexDef,
-    ) -> Result<IndexDef, Error> {
-        let relfile = storage::create(&self.access, tx)?;
-        self.set_relfile(tx, index.oid, relfile)?;
-        storage::drop_at_commit(&self.access, tx, index.relfile);
-        let renewed = IndexDef { relfile, ..index.clone() };
-        let relation = Rc::new(relation_of(table, &renewed));
-        self.changed(tx, &relation, Some(Rc::clone(&relation)));
-        Ok(renewed)
+        self.give_new_file(tx, index.oid, index.relfile)?;
+        self.changed(tx, table.oid);
+        self.table_and_index(tx, table.oid, index.oid)
     }
 
     /// Notes the pages and rows of a relation in `pg_class`.
@@ -253,24 +224,11 @@ impl Catalog {
         relation: Oid,
         counted: Counted,
     ) -> Result<(), Error> {
-        self.update_class(tx, relation, &mut |row| {
+        self.update_rows(tx, &PG_CLASS, &|row| is(row, 0, relation), &mut |row| {
             row[class::RELPAGES] = Datum::Int4(i32::try_from(counted.pages).unwrap_or(i32::MAX));
             row[class::RELTUPLES] = Datum::Float4(counted.tuples);
         })?;
-        tx.invalidate(relation);
+        self.changed(tx, relation);
         Ok(())
-    }
-
-    pub(crate) fn set_relfile(
-        &self,
-        tx: &mut Transaction,
-        oid: Oid,
-        relfile: RelFileNumber,
-    ) -> Result<(), Error> {
-        self.update_class(tx, oid, &mut |row| {
-            row[class::RELFILENODE] = Datum::Int8(crate::rows::number(relfile));
-            row[class::RELPAGES] = Datum::Int4(0);
-            row[class::RELTUPLES] = Datum::Float4(Counted::NEVER.tuples);
-        })
     }
 }

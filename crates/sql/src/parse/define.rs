@@ -1,0 +1,194 @@
+//! Definitions that are read by hand: CREATE SCHEMA, ALTER TABLE, and DROP of everything.
+
+use sqlparser::tokenizer::Token;
+
+use super::Statement;
+use super::cursor::Cursor;
+use crate::bind::TableName;
+use crate::error::Result;
+
+/// A definition.
+#[derive(Debug)]
+pub(crate) enum Definition {
+    /// CREATE SCHEMA
+    CreateSchema { name: String, if_not_exists: bool },
+    /// DROP
+    Drop(Drop),
+    /// ALTER TABLE
+    AlterTable(AlterTable),
+}
+
+/// DROP of things of one kind.
+#[derive(Debug)]
+pub(crate) struct Drop {
+    /// What kind they are of.
+    pub kind: DropKind,
+    /// Their names.
+    pub names: Vec<TableName>,
+    /// Whether missing ones are no error.
+    pub if_exists: bool,
+    /// Whether what depends on them goes too.
+    pub cascade: bool,
+}
+
+/// What can be dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum DropKind {
+    Table,
+    Schema,
+}
+
+impl DropKind {
+    const ALL: [DropKind; 2] = [DropKind::Table, DropKind::Schema];
+
+    /// As the command has it.
+    fn word(self) -> &'static str {
+        match self {
+            DropKind::Table => "TABLE",
+            DropKind::Schema => "SCHEMA",
+        }
+    }
+
+    /// As messages have it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            DropKind::Table => "table",
+            DropKind::Schema => "schema",
+        }
+    }
+}
+
+/// ALTER TABLE
+#[derive(Debug)]
+pub(crate) struct AlterTable {
+    /// The table.
+    pub name: TableName,
+    /// Whether it is no error if there is none.
+    pub if_exists: bool,
+    /// What is to be done to it.
+    pub action: Alteration,
+}
+
+/// What ALTER TABLE does.
+#[derive(Debug)]
+pub(crate) enum Alteration {
+    /// SET SCHEMA
+    SetSchema(String),
+}
+
+impl Definition {
+    /// The command, as its tag has it.
+    pub(crate) fn tag(&self) -> String {
+        match self {
+            Definition::CreateSchema { .. } => "CREATE SCHEMA".to_owned(),
+            Definition::Drop(drop) => format!("DROP {}", drop.kind.word()),
+            Definition::AlterTable(_) => "ALTER TABLE".to_owned(),
+        }
+    }
+}
+
+/// Reads a definition; `None`, with nothing taken, if it is another statement.
+pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
+    let definition = if cursor.words(&["CREATE", "SCHEMA"]) {
+        match create_schema(cursor)? {
+            Some(definition) => definition,
+            None => return Ok(Some(unsupported(cursor, "this form of CREATE SCHEMA"))),
+        }
+    } else if let Some(kind) = dropped_kind(cursor) {
+        Definition::Drop(drop_of(cursor, kind)?)
+    } else if cursor.words(&["ALTER", "TABLE"]) {
+        match alter_table(cursor)? {
+            Some(alter) => Definition::AlterTable(alter),
+            None => return Ok(Some(unsupported(cursor, "this form of ALTER TABLE"))),
+        }
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(Statement::Define(Box::new(definition))))
+}
+
+fn unsupported(cursor: &mut Cursor<'_>, what: &str) -> Statement {
+    cursor.skip(usize::MAX / 2);
+    Statement::Unsupported(what.to_owned())
+}
+
+fn create_schema(cursor: &mut Cursor<'_>) -> Result<Option<Definition>> {
+    let if_not_exists = cursor.words(&["IF", "NOT", "EXISTS"]);
+    if cursor.at_word("AUTHORIZATION") {
+        return Ok(None);
+    }
+    let name = cursor.name()?;
+    let whole = cursor.peek().is_none();
+    Ok(whole.then_some(Definition::CreateSchema { name, if_not_exists }))
+}
+
+fn dropped_kind(cursor: &mut Cursor<'_>) -> Option<DropKind> {
+    DropKind::ALL.into_iter().find(|kind| cursor.words(&["DROP", kind.word()]))
+}
+
+fn drop_of(cursor: &mut Cursor<'_>, kind: DropKind) -> Result<Drop> {
+    let if_exists = cursor.words(&["IF", "EXISTS"]);
+    let mut names = vec![table_name(cursor)?];
+    while cursor.token(&Token::Comma) {
+        names.push(table_name(cursor)?);
+    }
+    let cascade = cursor.word("CASCADE");
+    let _ = !cascade && cursor.word("RESTRICT");
+    Ok(Drop { kind, names, if_exists, cascade })
+}
+
+/// A name with up to two others before it.
+pub(super) fn table_name(cursor: &mut Cursor<'_>) -> Result<TableName> {
+    let at = cursor.position().unwrap_or(0) as u32;
+    let mut parts = vec![cursor.name()?];
+    while cursor.token(&Token::Period) {
+        parts.push(cursor.name()?);
+    }
+    TableName::from_parts(parts, at)
+}
+
+fn alter_table(cursor: &mut Cursor<'_>) -> Result<Option<AlterTable>> {
+    let if_exists = cursor.words(&["IF", "EXISTS"]);
+    let _ = cursor.word("ONLY");
+    let name = table_name(cursor)?;
+    if !cursor.words(&["SET", "SCHEMA"]) {
+        return Ok(None);
+    }
+    let action = Alteration::SetSchema(cursor.name()?);
+    Ok(Some(AlterTable { name, if_exists, action }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse as parse_text;
+    use super::*;
+
+    fn definition(text: &str) -> Definition {
+        let mut request = parse_text(text).expect(text);
+        match request.statements.pop().expect("one statement").statement {
+            Statement::Define(definition) => *definition,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn drops_name_their_things() {
+        let Definition::Drop(drop) = definition("drop table if exists a, \"B\".c cascade") else {
+            panic!("not a DROP");
+        };
+        assert_eq!((drop.kind, drop.if_exists, drop.cascade), (DropKind::Table, true, true));
+        assert_eq!(drop.names[1].schema.as_deref(), Some("B"));
+        for bad in ["DROP TABLE", "DROP TABLE a b", "DROP SCHEMA s RESTRICT CASCADE"] {
+            assert!(parse_text(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_supported_form_is_named() {
+        for text in ["CREATE SCHEMA AUTHORIZATION ann", "CREATE SCHEMA s CREATE TABLE t (a int)"] {
+            let request = parse_text(text).expect(text);
+            let statement = &request.statements[0].statement;
+            assert!(matches!(statement, Statement::Unsupported(_)), "{text}");
+        }
+    }
+}
