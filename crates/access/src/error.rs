@@ -2,7 +2,10 @@
 
 use types::{BufferTag, ColumnType, Diagnostic, Severity, SqlState, TupleId};
 
+use crate::btree::ENTRY_SIZE_MAX;
 use crate::tuple::{MAX_TUPLE_SIZE, Malformed};
+
+const TOO_LARGE_HINT: &str = "Values larger than 1/3 of a buffer page cannot be indexed.";
 
 /// An error of this room.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +52,26 @@ pub enum Error {
     /// Under repeatable read: another transaction has deleted the row since the snapshot was taken.
     #[error("could not serialize access due to concurrent delete")]
     ConcurrentDelete,
+    /// The key cannot fit into a page often enough.
+    #[error(
+        "index row size {size} exceeds btree version 1 maximum {ENTRY_SIZE_MAX} for index \"{index}\""
+    )]
+    EntryTooLarge {
+        /// Bytes of the entry.
+        size: usize,
+        /// The index.
+        index: String,
+    },
+    /// A page of an index makes no sense.
+    #[error("index \"{index}\" is damaged at {tag}: {what}")]
+    BadIndex {
+        /// The index.
+        index: String,
+        /// The page.
+        tag: BufferTag,
+        /// What is wrong.
+        what: Malformed,
+    },
     /// A statement wants to change a row version that it cannot have seen.
     #[error("attempted to change invisible row version {0}")]
     Invisible(TupleId),
@@ -69,7 +92,10 @@ impl Diagnostic for Error {
             Error::Buffer(error) => error.sqlstate(),
             Error::Wal(error) => error.sqlstate(),
             Error::Txn(error) => error.sqlstate(),
-            Error::RowTooLarge { .. } => SqlState::PROGRAM_LIMIT_EXCEEDED,
+            Error::RowTooLarge { .. } | Error::EntryTooLarge { .. } => {
+                SqlState::PROGRAM_LIMIT_EXCEEDED
+            }
+            Error::BadIndex { .. } => SqlState::INDEX_CORRUPTED,
             Error::NotStorable(_) => SqlState::FEATURE_NOT_SUPPORTED,
             Error::BadTuple { .. } => SqlState::DATA_CORRUPTED,
             Error::ConcurrentUpdate | Error::ConcurrentDelete => SqlState::SERIALIZATION_FAILURE,
@@ -91,6 +117,8 @@ impl Diagnostic for Error {
             Error::Buffer(error) => error.hint(),
             Error::Wal(error) => error.hint(),
             Error::Txn(error) => error.hint(),
+            Error::EntryTooLarge { .. } => Some(TOO_LARGE_HINT.to_owned()),
+            Error::BadIndex { .. } => Some("Please REINDEX it.".to_owned()),
             _ => None,
         }
     }

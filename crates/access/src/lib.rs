@@ -2,15 +2,17 @@
 //!
 //! - [`mod@tuple`] draws a row version byte by byte.
 //! - [`heap`] is the table: insert, delete, update, scan, prune, and their redo.
+//! - [`btree`] is the index; it does not know the heap, nor the heap it.
 //! - [`fsm`] is the free space map.
 //! - [`storage`] makes and drops relation files with their transactions.
 //!
 //! Each part has its own log records and its own redo, and redo of a block needs that block and
-//! the record alone. Indexes will be a part beside the heap that does not know it.
+//! the record alone.
 //!
 //! Everything that others share is in the rooms above; [`Access`] itself is private to a process.
 
 mod access;
+pub mod btree;
 mod codec;
 mod error;
 pub mod fsm;
@@ -19,6 +21,7 @@ pub mod storage;
 pub mod tuple;
 
 pub use access::Access;
+pub use btree::BTree;
 pub use error::Error;
 pub use fsm::FreeSpaceMap;
 pub use heap::{BulkInsert, Duplicate, Fetched, Heap, NewVersion, Outcome, Scan, Shape, Stored};

@@ -78,6 +78,9 @@ impl PageAccess for PageRead<'_> {
         u16::from_le_bytes(self.load(at))
     }
     fn u32_at(&self, at: usize) -> u32 {
+        if at.is_multiple_of(2) {
+            return u32::from(self.u16_at(at)) | u32::from(self.u16_at(at + 2)) << 16;
+        }
         u32::from_le_bytes(self.load(at))
     }
     fn u64_at(&self, at: usize) -> u64 {

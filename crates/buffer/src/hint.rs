@@ -27,6 +27,17 @@ impl BufferPool {
         protocol::allow_hints(state, || page.lsn() > self.wal.redo_lsn())
     }
 
+    /// Sets hints on a page under its exclusive lock, if they may be set now. Whether they were.
+    pub fn set_hints(&self, page: &mut PageWrite<'_>, set: impl FnOnce(&mut PageBytes)) -> bool {
+        let state = &self.descriptors[page.pin().id()].state;
+        let lsn = page.page().lsn();
+        let allowed = protocol::allow_hints(state, || lsn > self.wal.redo_lsn());
+        if allowed {
+            set(page.page_mut());
+        }
+        allowed
+    }
+
     /// Sets hints on a page whose image is not in the log: logs the image with them.
     pub fn set_hints_with_image(
         &self,

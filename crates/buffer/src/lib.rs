@@ -1,6 +1,6 @@
 //! Pages: their format, their checksums, the shared buffers that hold them, the files beneath.
 //!
-//! - [`page`] draws the page; [`checksum`] guards it on disk.
+//! - [`page`] draws the page; [`checksum`] guards it on disk; `sorted` keeps rows in order.
 //! - [`pool`] finds and pins pages; `mapping` is its hash table, [`clock`] chooses victims.
 //! - [`frame`] gives access to a page's bytes under its content lock.
 //! - [`change`] is the one recipe that changes pages; [`hint`] the law on hints; [`redo`] repeats.
@@ -28,6 +28,7 @@ pub mod page;
 pub mod pool;
 mod protocol;
 pub mod redo;
+mod sorted;
 mod state;
 mod stats;
 mod sync_queue;

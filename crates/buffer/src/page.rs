@@ -29,13 +29,14 @@ pub const PAGE_VERSION: u8 = 1;
 /// The most line pointers a page can have.
 pub const MAX_ITEMS: u16 = ((PAGE_SIZE - PAGE_HEADER_SIZE) / ITEM_SIZE) as u16;
 
-const ITEM_SIZE: usize = 4;
+/// Bytes of a line pointer.
+pub const ITEM_SIZE: usize = 4;
 pub(crate) const LSN_AT: usize = 0;
 pub(crate) const CHECKSUM_AT: usize = 8;
 const FLAGS_AT: usize = 12;
 const VERSION_AT: usize = 14;
-const LOWER_AT: usize = 16;
-const UPPER_AT: usize = 18;
+pub(crate) const LOWER_AT: usize = 16;
+pub(crate) const UPPER_AT: usize = 18;
 const SPECIAL_AT: usize = 20;
 const PRUNE_XID_AT: usize = 24;
 
@@ -49,7 +50,8 @@ pub enum ItemState {
     Normal = 1,
     /// Leads to another line pointer of the page: see [`Item::target`].
     Redirect = 2,
-    /// Its row is gone, but an index may still point here.
+    /// In a heap: its row is gone, but an index may still point here. In an index: the row it leads
+    /// to is known to be gone for everybody, a hint.
     Dead = 3,
 }
 
@@ -86,10 +88,15 @@ impl Item {
 
     /// Where the row lies, if it lies inside the page.
     pub fn range(self) -> Option<std::ops::Range<usize>> {
+        if self.state == ItemState::Normal { self.extent() } else { None }
+    }
+
+    /// Where its bytes lie, also of one marked dead, if they lie inside the page.
+    pub fn extent(self) -> Option<std::ops::Range<usize>> {
         let (from, to) =
             (usize::from(self.offset), usize::from(self.offset) + usize::from(self.length));
-        (self.state == ItemState::Normal && from >= PAGE_HEADER_SIZE && to <= PAGE_SIZE)
-            .then_some(from..to)
+        let points = matches!(self.state, ItemState::Normal | ItemState::Dead);
+        (points && from >= PAGE_HEADER_SIZE && to <= PAGE_SIZE).then_some(from..to)
     }
 }
 
@@ -174,7 +181,7 @@ pub trait PageAccess {
     }
 }
 
-fn item_at(number: u16) -> usize {
+pub(crate) fn item_at(number: u16) -> usize {
     PAGE_HEADER_SIZE + (usize::from(number) - 1) * ITEM_SIZE
 }
 
@@ -328,7 +335,7 @@ impl PageBytes {
         }
     }
 
-    fn set_item(&mut self, number: u16, item: Item) {
+    pub(crate) fn set_item(&mut self, number: u16, item: Item) {
         self.put_u32(item_at(number), item.encode());
     }
 

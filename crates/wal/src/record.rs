@@ -58,11 +58,13 @@ pub enum Rmgr {
     Storage = 2,
     /// Tables and their free space.
     Heap = 3,
+    /// Indexes.
+    Btree = 4,
 }
 
 impl Rmgr {
     /// Every resource manager, in the order of its number.
-    pub const ALL: [Rmgr; 4] = [Rmgr::Xlog, Rmgr::Xact, Rmgr::Storage, Rmgr::Heap];
+    pub const ALL: [Rmgr; 5] = [Rmgr::Xlog, Rmgr::Xact, Rmgr::Storage, Rmgr::Heap, Rmgr::Btree];
 
     /// The resource manager of that number, if there is one.
     pub fn from_number(number: u8) -> Option<Rmgr> {
@@ -71,7 +73,7 @@ impl Rmgr {
 
     /// Its name in `waldump`.
     pub fn name(self) -> &'static str {
-        ["XLOG", "Transaction", "Storage", "Heap"][self as usize]
+        ["XLOG", "Transaction", "Storage", "Heap", "Btree"][self as usize]
     }
 }
 

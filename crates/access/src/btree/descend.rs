@@ -1,0 +1,95 @@
+//! The way down, and to the right.
+//!
+//! One page is locked at a time. What was read of a page may be out of date when the next is
+//! locked: that page was split, and the target lies to its right; or it was removed, and its key
+//! space went to the right.
+
+use types::BlockNo;
+
+use super::BTree;
+use super::page::{Node, Target, flag};
+use crate::error::Error;
+use crate::tuple::Malformed;
+
+/// So many pages are passed before it is asked how many there are.
+const STEPS_FREE: u32 = 1000;
+
+/// Steps to the right, bounded: links that form a circle are damage, not a loop.
+#[derive(Default)]
+pub(super) struct Steps(u32);
+
+/// Where a search begins on its level.
+pub(super) struct Entrance {
+    pub block: BlockNo,
+    /// The page's low key; empty: it has none. Only asked for by [`Target::Below`] and
+    /// [`Target::End`].
+    pub low: Vec<u8>,
+}
+
+/// What a search does besides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Nothing.
+    Read,
+    /// It finishes splits that it crosses. It holds no lock.
+    Write,
+    /// Nothing, and it holds the lock of this page of a lower level.
+    Holding(BlockNo),
+}
+
+impl<'a> BTree<'a> {
+    /// The page of that level to begin with; to be checked, and to be left to the right until it is
+    /// responsible for the target.
+    pub(super) fn descend(
+        &self,
+        target: Target<'_>,
+        level: u16,
+        mode: Mode,
+    ) -> Result<Entrance, Error> {
+        let root = self.root()?;
+        if root.level < level {
+            return Err(self.bad(root.block, Malformed("root is below the level looked for")));
+        }
+        let (mut block, mut at) = (root.block, root.level);
+        let (mut low, mut steps) = (Vec::new(), Steps::default());
+        while at > level {
+            if mode == Mode::Holding(block) {
+                return Err(self.bad(block, Malformed("page is its own ancestor")));
+            }
+            let pin = self.pin(block)?;
+            let page = pin.shared();
+            self.check_level(block, &page, at)?;
+            if let Some(right) = self.on(block, page.onward(target))? {
+                self.step(&mut steps, right)?;
+                if mode == Mode::Write && page.has(flag::INCOMPLETE) {
+                    drop(page);
+                    self.finish_split(block)?;
+                    continue;
+                }
+                block = right;
+                continue;
+            }
+            let number = self.on(block, page.child_for(target))?;
+            let key = self.on(block, page.compared(number))?;
+            if !matches!(target, Target::At(_)) && !key.is_empty() {
+                low.clear();
+                low.extend_from_slice(key);
+            }
+            block = self.on(block, page.child(number))?;
+            at -= 1;
+        }
+        if mode == Mode::Holding(block) {
+            return Err(self.bad(block, Malformed("page is its own parent")));
+        }
+        Ok(Entrance { block, low })
+    }
+
+    /// Counts a step to a sibling.
+    pub(super) fn step(&self, steps: &mut Steps, to: BlockNo) -> Result<(), Error> {
+        steps.0 += 1;
+        if steps.0 > STEPS_FREE && steps.0 > self.nblocks()? {
+            return Err(self.bad(to, Malformed("right links form a circle")));
+        }
+        Ok(())
+    }
+}
