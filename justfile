@@ -16,6 +16,10 @@ check:
 crash *args:
     cargo build --workspace --bins && cargo run -p tests --bin crash -- {{args}}
 
+# Check histories of concurrent transactions, with kills in between: just isolation --seconds 60 --seed 7
+isolation *args:
+    cargo build --workspace --bins && cargo run -p tests --bin isolation -- {{args}}
+
 # Cut the power at random and judge what comes back: just powercut --images 270 --seed 7
 powercut *args:
     cargo build --workspace --bins && cargo run -p tests --bin powercut-test -- {{args}}

@@ -25,6 +25,7 @@ pub mod crash;
 pub mod dataset;
 pub mod draw;
 pub mod faults;
+pub mod isolation;
 pub mod log;
 pub mod postgres;
 pub mod powercut;

@@ -1,0 +1,290 @@
+//! A client: a thread that runs drawn transactions and writes down what it was answered.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::history::{Key, Level, Outcome, Statement, Transaction, Value, Work};
+use crate::client::Client;
+use crate::clock::now_ns;
+use crate::draw::Draw;
+use crate::reply::{End, Reply};
+
+/// Makes a session. The address behind it may change when the server is started again.
+pub type Connect = Arc<dyn Fn() -> io::Result<Client> + Send + Sync>;
+
+/// How long a client tries to connect before it counts the server as gone for good.
+const RECONNECT_LIMIT: Duration = Duration::from_secs(60);
+/// Errors that end a transaction without being wrong.
+const TOLERATED: [&str; 2] = ["40001", "40P01"];
+
+/// What the clients of a round share.
+pub(super) struct Round {
+    pub connect: Connect,
+    /// The lists of the round.
+    pub keys: Vec<Key>,
+    /// The next value to append: each is given once.
+    pub next_value: AtomicI64,
+    pub stop: AtomicBool,
+    /// Whether there are savepoints.
+    pub savepoints: bool,
+}
+
+/// What a client comes back with.
+#[derive(Default)]
+pub(super) struct Done {
+    pub transactions: Vec<Transaction>,
+    /// What the server did that no list can show.
+    pub violations: Vec<String>,
+}
+
+/// Why a transaction was not finished.
+enum Trouble {
+    /// The connection is gone.
+    Disconnected,
+    /// The server said that the transaction cannot go on.
+    Refused,
+    /// The server broke a rule.
+    Wrong(String),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Trouble {
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                Trouble::Wrong(format!("no answer: {error}"))
+            }
+            _ => Trouble::Disconnected,
+        }
+    }
+}
+
+/// Works until told to stop.
+pub(super) fn work(round: &Round, client: usize, mut draw: Draw) -> Done {
+    let mut done = Done::default();
+    while !round.stop.load(Ordering::Relaxed) && done.violations.is_empty() {
+        let Some(mut session) = connect(round, &mut done) else { break };
+        while !round.stop.load(Ordering::Relaxed) {
+            let mut run = Run { round, session: &mut session, draw: &mut draw };
+            let (transaction, ended) = run.transaction(client);
+            done.transactions.push(transaction);
+            match ended {
+                Ok(()) => {}
+                Err(Trouble::Wrong(why)) => {
+                    done.violations.push(format!("client {client}: {why}"));
+                    return done;
+                }
+                Err(Trouble::Disconnected | Trouble::Refused) => break,
+            }
+        }
+    }
+    done
+}
+
+fn connect(round: &Round, done: &mut Done) -> Option<Client> {
+    let deadline = Instant::now() + RECONNECT_LIMIT;
+    while !round.stop.load(Ordering::Relaxed) {
+        match (round.connect)() {
+            Ok(session) => return Some(session),
+            Err(error) if Instant::now() > deadline => {
+                done.violations.push(format!("no connection in {RECONNECT_LIMIT:?}: {error}"));
+                return None;
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+    None
+}
+
+/// A transaction being run.
+struct Run<'a> {
+    round: &'a Round,
+    session: &'a mut Client,
+    draw: &'a mut Draw,
+}
+
+impl Run<'_> {
+    /// Runs a transaction that is drawn on the way.
+    fn transaction(&mut self, client: usize) -> (Transaction, Result<(), Trouble>) {
+        let repeatable = self.draw.percent(55);
+        let level = if repeatable { Level::RepeatableRead } else { Level::ReadCommitted };
+        let statements = Vec::new();
+        let mut transaction =
+            Transaction { client, level, statements, outcome: Outcome::RolledBack };
+        let ended = if self.draw.percent(10) {
+            self.alone(&mut transaction)
+        } else {
+            self.block(&mut transaction)
+        };
+        let ended = match ended {
+            Err(Trouble::Refused) => self.roll_back(),
+            other => other,
+        };
+        (transaction, ended)
+    }
+
+    /// A statement that is a transaction of its own, at the level that the session has by default.
+    fn alone(&mut self, transaction: &mut Transaction) -> Result<(), Trouble> {
+        transaction.level = Level::ReadCommitted;
+        let appends = self.draw.percent(50);
+        let sent_ns = now_ns();
+        if appends {
+            // If the answer does not come, it may have committed: what it would have appended is
+            // known before.
+            transaction.outcome = Outcome::Unknown;
+            let pairs = self.pairs();
+            let work = Work::Append(pairs.clone());
+            transaction.statements.push(Statement { sent_ns, work });
+            let ended = self.append(&pairs);
+            transaction.outcome = match ended {
+                Ok(()) => Outcome::Committed { at_ns: now_ns() },
+                Err(Trouble::Refused) => Outcome::RolledBack,
+                Err(_) => Outcome::Unknown,
+            };
+            // A single statement leaves no transaction behind that would have to be rolled back.
+            return match ended {
+                Err(Trouble::Refused) => Ok(()),
+                other => other,
+            };
+        }
+        let lists = self.read()?;
+        transaction.statements.push(Statement { sent_ns, work: Work::Read(lists) });
+        transaction.outcome = Outcome::Committed { at_ns: now_ns() };
+        Ok(())
+    }
+
+    fn block(&mut self, transaction: &mut Transaction) -> Result<(), Trouble> {
+        let begin = format!("BEGIN ISOLATION LEVEL {}", transaction.level.name());
+        self.ask(&begin, "BEGIN")?;
+        let mut saved = false;
+        for _ in 0..1 + self.draw.below(6) {
+            let kind = self.draw.below(100);
+            let sent_ns = now_ns();
+            let work = match kind {
+                0..4 if self.round.savepoints => {
+                    self.ask("SAVEPOINT s", "SAVEPOINT")?;
+                    saved = true;
+                    Work::Savepoint
+                }
+                4..8 if saved => {
+                    self.ask("ROLLBACK TO s", "ROLLBACK")?;
+                    Work::RollBackTo
+                }
+                0..45 => {
+                    let pairs = self.pairs();
+                    // Written down before it is sent: where the connection ends, the transaction is
+                    // rolled back, and none of it may be seen.
+                    let work = Work::Append(pairs.clone());
+                    transaction.statements.push(Statement { sent_ns, work });
+                    self.append(&pairs)?;
+                    continue;
+                }
+                _ => Work::Read(self.read()?),
+            };
+            transaction.statements.push(Statement { sent_ns, work });
+            if self.draw.percent(15) {
+                std::thread::sleep(Duration::from_micros(self.draw.below(3000)));
+            }
+        }
+        match self.draw.below(100) {
+            0..8 => self.ask("ROLLBACK", "ROLLBACK"),
+            8..11 => Err(Trouble::Disconnected),
+            _ => {
+                transaction.outcome = Outcome::Unknown;
+                match self.ask("COMMIT", "COMMIT") {
+                    Ok(()) => transaction.outcome = Outcome::Committed { at_ns: now_ns() },
+                    Err(Trouble::Refused) => transaction.outcome = Outcome::RolledBack,
+                    Err(other) => return Err(other),
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn roll_back(&mut self) -> Result<(), Trouble> {
+        let reply = self.session.ask("ROLLBACK")?;
+        if reply.tags == ["ROLLBACK"] { Ok(()) } else { Err(wrong("ROLLBACK", &reply)) }
+    }
+
+    /// One or two of the lists, each once.
+    fn keys(&mut self, most: u64) -> Vec<Key> {
+        let mut keys: Vec<Key> = Vec::new();
+        for _ in 0..1 + self.draw.below(most) {
+            let key = *self.draw.pick(&self.round.keys);
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        keys
+    }
+
+    /// What to append. One statement appends the same value to each of its lists but for the sign
+    /// and the list's number, so that all values differ.
+    fn pairs(&mut self) -> Vec<(Key, Value)> {
+        let most = if self.draw.percent(20) { 2 } else { 1 };
+        let keys = self.keys(most);
+        let value = |key| (key, self.round.next_value.fetch_add(1, Ordering::Relaxed));
+        keys.into_iter().map(value).collect()
+    }
+
+    /// Appends by one statement.
+    fn append(&mut self, pairs: &[(Key, Value)]) -> Result<(), Trouble> {
+        let tag = format!("UPDATE {}", pairs.len());
+        let line = match pairs {
+            [(key, value)] => format!("UPDATE list SET v = v || '{value} ' WHERE k = {key}"),
+            [(one, first), (other, second)] => format!(
+                "UPDATE list SET v = v || CASE WHEN k = {one} THEN '{first} ' ELSE '{second} ' END \
+                 WHERE k = {one} OR k = {other}"
+            ),
+            _ => unreachable!("one or two lists are drawn"),
+        };
+        self.ask(&line, &tag)
+    }
+
+    /// Reads up to three lists by one statement.
+    fn read(&mut self) -> Result<Vec<(Key, Vec<Value>)>, Trouble> {
+        let keys = self.keys(3);
+        let wanted: Vec<String> = keys.iter().map(|key| format!("k = {key}")).collect();
+        let line = format!("SELECT k, v FROM list WHERE {}", wanted.join(" OR "));
+        let reply = self.session.ask(&line)?;
+        judge(&line, &reply, &format!("SELECT {}", keys.len()))?;
+        lists(&reply).map_err(Trouble::Wrong)
+    }
+
+    fn ask(&mut self, line: &str, tag: &str) -> Result<(), Trouble> {
+        let reply = self.session.ask(line)?;
+        judge(line, &reply, tag)
+    }
+}
+
+/// The lists of a reply.
+pub(super) fn lists(reply: &Reply) -> Result<Vec<(Key, Vec<Value>)>, String> {
+    let row = |row: Vec<Option<String>>| {
+        let [Some(key), Some(list)] = row.as_slice() else { return Err(format!("row {row:?}")) };
+        let values: Result<Vec<Value>, _> = list.split_whitespace().map(str::parse).collect();
+        match (key.parse(), values) {
+            (Ok(key), Ok(values)) => Ok((key, values)),
+            _ => Err(format!("row {row:?}")),
+        }
+    };
+    reply.rows().into_iter().map(row).collect()
+}
+
+fn judge(line: &str, reply: &Reply, tag: &str) -> Result<(), Trouble> {
+    match (reply.problem(), &reply.end) {
+        (None, _) if reply.tags == [tag] => Ok(()),
+        (Some(problem), End::Ready(_)) if TOLERATED.contains(&problem.sqlstate.as_str()) => {
+            Err(Trouble::Refused)
+        }
+        // The server is going down or coming up.
+        (Some(problem), End::Fatal(_)) if problem.sqlstate.starts_with("57P0") => {
+            Err(Trouble::Disconnected)
+        }
+        _ => Err(wrong(line, reply)),
+    }
+}
+
+fn wrong(line: &str, reply: &Reply) -> Trouble {
+    Trouble::Wrong(format!("{line}: {:?}", reply.lines))
+}
