@@ -20,6 +20,10 @@ crash *args:
 isolation *args:
     cargo build --workspace --bins && cargo run -p tests --bin isolation -- {{args}}
 
+# Move money between accounts, kill servers, and count it: just bank --rounds 500 --seed 7
+bank *args:
+    cargo build --workspace --bins && cargo run -p tests --bin bank -- {{args}}
+
 # Cut the power at random and judge what comes back: just powercut --images 270 --seed 7
 powercut *args:
     cargo build --workspace --bins && cargo run -p tests --bin powercut-test -- {{args}}

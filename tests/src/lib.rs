@@ -18,6 +18,7 @@
 //! - a server's log may hold no warning or error that the test did not announce;
 //! - what cannot be tested on this machine is written down by [`skip::skip`], never passed over.
 
+pub mod bank;
 pub mod binary;
 pub mod client;
 pub mod clock;
@@ -36,3 +37,4 @@ pub mod scripts;
 pub mod server;
 pub mod setup;
 pub mod skip;
+pub mod talk;

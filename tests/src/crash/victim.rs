@@ -108,11 +108,14 @@ fn strike_child(
     draw: &mut Draw,
     note: &dyn Fn(),
 ) -> Result<u32, String> {
-    let before = server.processes();
+    // One that has just been forked has no title yet.
+    let running = || {
+        let all = server.processes();
+        all.iter().any(|process| process.kind() == kind).then_some(all)
+    };
+    let before = wait_for(RESET_LIMIT, running)
+        .ok_or_else(|| format!("no {kind} runs: {:?}", server.processes()))?;
     let chosen: Vec<&Process> = before.iter().filter(|p| p.kind() == kind).collect();
-    if chosen.is_empty() {
-        return Err(format!("no {kind} runs: {before:?}"));
-    }
     let target = draw.pick(&chosen).pid;
     note();
     signal(target, Signal::SIGKILL);

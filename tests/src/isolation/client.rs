@@ -1,23 +1,14 @@
 //! A client: a thread that runs drawn transactions and writes down what it was answered.
 
-use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::history::{Key, Level, Outcome, Statement, Transaction, Value, Work};
 use crate::client::Client;
 use crate::clock::now_ns;
 use crate::draw::Draw;
-use crate::reply::{End, Reply};
-
-/// Makes a session. The address behind it may change when the server is started again.
-pub type Connect = Arc<dyn Fn() -> io::Result<Client> + Send + Sync>;
-
-/// How long a client tries to connect before it counts the server as gone for good.
-const RECONNECT_LIMIT: Duration = Duration::from_secs(60);
-/// Errors that end a transaction without being wrong.
-const TOLERATED: [&str; 2] = ["40001", "40P01"];
+use crate::reply::Reply;
+use crate::talk::{Connect, Trouble, ask, connect};
 
 /// What the clients of a round share.
 pub(super) struct Round {
@@ -39,32 +30,18 @@ pub(super) struct Done {
     pub violations: Vec<String>,
 }
 
-/// Why a transaction was not finished.
-enum Trouble {
-    /// The connection is gone.
-    Disconnected,
-    /// The server said that the transaction cannot go on.
-    Refused,
-    /// The server broke a rule.
-    Wrong(String),
-}
-
-impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Trouble {
-        match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                Trouble::Wrong(format!("no answer: {error}"))
-            }
-            _ => Trouble::Disconnected,
-        }
-    }
-}
-
 /// Works until told to stop.
 pub(super) fn work(round: &Round, client: usize, mut draw: Draw) -> Done {
     let mut done = Done::default();
     while !round.stop.load(Ordering::Relaxed) && done.violations.is_empty() {
-        let Some(mut session) = connect(round, &mut done) else { break };
+        let mut session = match connect(&round.connect, &round.stop) {
+            Ok(Some(session)) => session,
+            Ok(None) => break,
+            Err(why) => {
+                done.violations.push(format!("client {client}: {why}"));
+                break;
+            }
+        };
         while !round.stop.load(Ordering::Relaxed) {
             let mut run = Run { round, session: &mut session, draw: &mut draw };
             let (transaction, ended) = run.transaction(client);
@@ -80,21 +57,6 @@ pub(super) fn work(round: &Round, client: usize, mut draw: Draw) -> Done {
         }
     }
     done
-}
-
-fn connect(round: &Round, done: &mut Done) -> Option<Client> {
-    let deadline = Instant::now() + RECONNECT_LIMIT;
-    while !round.stop.load(Ordering::Relaxed) {
-        match (round.connect)() {
-            Ok(session) => return Some(session),
-            Err(error) if Instant::now() > deadline => {
-                done.violations.push(format!("no connection in {RECONNECT_LIMIT:?}: {error}"));
-                return None;
-            }
-            Err(_) => std::thread::sleep(Duration::from_millis(5)),
-        }
-    }
-    None
 }
 
 /// A transaction being run.
@@ -203,8 +165,7 @@ impl Run<'_> {
     }
 
     fn roll_back(&mut self) -> Result<(), Trouble> {
-        let reply = self.session.ask("ROLLBACK")?;
-        if reply.tags == ["ROLLBACK"] { Ok(()) } else { Err(wrong("ROLLBACK", &reply)) }
+        self.ask("ROLLBACK", "ROLLBACK")
     }
 
     /// One or two of the lists, each once.
@@ -247,14 +208,12 @@ impl Run<'_> {
         let keys = self.keys(3);
         let wanted: Vec<String> = keys.iter().map(|key| format!("k = {key}")).collect();
         let line = format!("SELECT k, v FROM list WHERE {}", wanted.join(" OR "));
-        let reply = self.session.ask(&line)?;
-        judge(&line, &reply, &format!("SELECT {}", keys.len()))?;
+        let reply = ask(self.session, &line, &format!("SELECT {}", keys.len()))?;
         lists(&reply).map_err(Trouble::Wrong)
     }
 
     fn ask(&mut self, line: &str, tag: &str) -> Result<(), Trouble> {
-        let reply = self.session.ask(line)?;
-        judge(line, &reply, tag)
+        ask(self.session, line, tag).map(|_| ())
     }
 }
 
@@ -269,22 +228,4 @@ pub(super) fn lists(reply: &Reply) -> Result<Vec<(Key, Vec<Value>)>, String> {
         }
     };
     reply.rows().into_iter().map(row).collect()
-}
-
-fn judge(line: &str, reply: &Reply, tag: &str) -> Result<(), Trouble> {
-    match (reply.problem(), &reply.end) {
-        (None, _) if reply.tags == [tag] => Ok(()),
-        (Some(problem), End::Ready(_)) if TOLERATED.contains(&problem.sqlstate.as_str()) => {
-            Err(Trouble::Refused)
-        }
-        // The server is going down or coming up.
-        (Some(problem), End::Fatal(_)) if problem.sqlstate.starts_with("57P0") => {
-            Err(Trouble::Disconnected)
-        }
-        _ => Err(wrong(line, reply)),
-    }
-}
-
-fn wrong(line: &str, reply: &Reply) -> Trouble {
-    Trouble::Wrong(format!("{line}: {:?}", reply.lines))
 }
