@@ -7,18 +7,25 @@
 # Measured, in rounds that alternate between the servers (the median round counts):
 #   - COPY of the same file, in rows a second;
 #   - transactions of one INSERT by 1 and by 16 clients, in commits a second;
+#   - CREATE INDEX on 2,000,000 rows in no order, in rows a second;
+#   - reads and updates of one row by primary key, in statements a second, the statement sent as text
+#     (1 and 16 clients) or prepared (16 clients);
+#   - an update storm: random rows of 100,000 with three indexes, 16 clients, autovacuum on; then the
+#     size of table and indexes, in megabytes;
 #   - redo: after a load without a checkpoint all processes are killed with SIGKILL; the log that
 #     is replayed, divided by the time that the server says its redo took; and how long it took
 #     from the start of the server to the first answer.
 # Both have the same durability (fsync, synchronous_commit, full_page_writes, checksums), the same
-# shared_buffers and sizes of the log, no checkpoint while measuring, and a Unix socket. PostgreSQL
-# runs without autovacuum, since Mamont has none.
+# shared_buffers and sizes of the log, no checkpoint while measuring, a Unix socket, and autovacuum
+# every ten seconds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 rows=${ROWS:-1000000}
 seconds=${SECONDS_EACH:-10}
 rounds=${ROUNDS:-3}
+index_rows=${INDEX_ROWS:-2000000}
+point_rows=${POINT_ROWS:-100000}
 shared_buffers=${SHARED_BUFFERS:-512MB}
 max_wal_size=${MAX_WAL_SIZE:-16GB}
 min_wal_size=${MIN_WAL_SIZE:-1GB}
@@ -78,7 +85,7 @@ start_mamont() {
     --set listen_addresses= --set unix_socket_directory="$work/mamont-socket" \
     --set shared_buffers="$shared_buffers" \
     --set max_wal_size="$max_wal_size" --set min_wal_size="$min_wal_size" \
-    --set checkpoint_timeout=1d >>"$work/mamont.log" 2>&1 &
+    --set checkpoint_timeout=1d --set autovacuum_naptime=10s >>"$work/mamont.log" 2>&1 &
   mamont_pid=$!
   until mamont_sql "SELECT 1" 2>/dev/null; do
     kill -0 "$mamont_pid" 2>/dev/null || { tail "$work/mamont.log" >&2; exit 1; }
@@ -99,6 +106,24 @@ mamont_copy() {
 mamont_commit() {
   "$mamont" bench commit --connect "$work/mamont-socket/" --clients "$1" --seconds "$seconds" \
     --keep --json | field commits_per_second
+}
+
+mamont_index() {
+  "$mamont" bench index --connect "$work/mamont-socket/" --rows "$index_rows" --json |
+    field rows_per_second
+}
+
+# mamont_point KIND CLIENTS [OPTION...]
+mamont_point() {
+  local kind=$1 clients=$2
+  shift 2
+  "$mamont" bench point --connect "$work/mamont-socket/" --kind "$kind" --rows "$point_rows" \
+    --clients "$clients" --seconds "$seconds" --keep --json "$@" | field "${kind}s_per_second"
+}
+
+mamont_size() {
+  "$mamont" shell "$work/mamont-socket/" -e "SELECT sum(pg_relation_size(oid)) FROM pg_class
+    WHERE relname LIKE 'bench_point%'" | sed -n 's/[^0-9]*\([0-9][0-9]*\).*/\1/p' | head -n 1
 }
 
 # --- PostgreSQL -----------------------------------------------------------------------------
@@ -124,7 +149,7 @@ shared_buffers = $shared_buffers
 max_wal_size = $max_wal_size
 min_wal_size = $min_wal_size
 checkpoint_timeout = 1d
-autovacuum = off
+autovacuum_naptime = 10s
 log_checkpoints = on
 CONF
 }
@@ -149,6 +174,51 @@ pg_commit() {
     -f "$work/insert.sql" postgres 2>/dev/null | sed -n 's/^tps = \([0-9.]*\) .*/\1/p'
 }
 
+pg_index() {
+  local ms
+  pg_sql "DROP TABLE IF EXISTS bench_index" 2>/dev/null
+  pg_sql "CREATE TABLE bench_index (k bigint NOT NULL, n bigint NOT NULL)"
+  pg_sql "INSERT INTO bench_index SELECT i::bigint * 1000003 % 2147483647, i
+    FROM generate_series(1, $index_rows) i"
+  pg_sql CHECKPOINT
+  ms=$("$pg_bin/psql" "${psql_options[@]}" -c '\timing on' \
+    -c "CREATE INDEX ON bench_index (k)" | sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p')
+  pg_sql "DROP TABLE bench_index"
+  awk -v ms="$ms" -v rows="$index_rows" 'BEGIN { printf "%.1f\n", rows * 1000 / ms }'
+}
+
+# pg_point KIND CLIENTS [OPTION...], with the options of mamont_point.
+pg_point() {
+  local kind=$1 clients=$2 mode=simple reuse= indexes=0
+  shift 2
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --prepared) mode=prepared ;;
+      --reuse) reuse=yes ;;
+      --indexes) indexes=$2 && shift ;;
+    esac
+    shift
+  done
+  if [ -z "$reuse" ]; then
+    pg_sql "DROP TABLE IF EXISTS bench_point" 2>/dev/null
+    pg_sql "CREATE TABLE bench_point (id bigint PRIMARY KEY, branch bigint NOT NULL,
+      balance bigint NOT NULL, filler text)"
+    pg_sql "INSERT INTO bench_point SELECT i, i % 100, 0, 'filler of forty bytes, more or less, here'
+      FROM generate_series(1, $point_rows) i"
+    if [ "$indexes" -gt 0 ]; then pg_sql "CREATE INDEX ON bench_point (branch)"; fi
+    if [ "$indexes" -gt 1 ]; then pg_sql "CREATE INDEX ON bench_point (balance)"; fi
+    pg_sql "VACUUM ANALYZE bench_point"
+    pg_sql CHECKPOINT
+  fi
+  "$pg_bin/pgbench" -n -h "$work/pg" -U postgres -c "$clients" -j "$clients" -T "$seconds" \
+    -M "$mode" -D rows="$point_rows" -f "$work/$kind.sql" postgres 2>/dev/null |
+    sed -n 's/^tps = \([0-9.]*\) .*/\1/p'
+}
+
+pg_size() {
+  pg_sql "SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relname LIKE 'bench_point%'"
+}
+
 # --- the work -------------------------------------------------------------------------------
 median() { sort -n | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'; }
 
@@ -169,6 +239,11 @@ print_line() {
     'BEGIN { printf "%-34s %14.1f %14.1f %8.2f\n", name, ours, theirs, ours / theirs }'
 }
 
+compare_size() {
+  megabytes() { awk -v bytes="$1" 'BEGIN { print bytes / 1048576 }'; }
+  print_line "  size afterwards, MB" "$(megabytes "$(mamont_size)")" "$(megabytes "$(pg_size)")"
+}
+
 # Rows loaded, changed and inserted one by one, with no checkpoint in between.
 load_for_redo() {
   local sql=$1 copy=$2 commit=$3
@@ -183,6 +258,14 @@ redo_seconds() { sed -n 's/.*redo done at.*elapsed: \([0-9.]*\) s.*/\1/p' "$1" |
 
 lsn_bytes() { echo $((16#${1%/*} * 4294967296 + 16#${1#*/})); }
 
+compare "CREATE INDEX, rows/s" mamont_index pg_index
+compare "point read, 1 client" mamont_point pg_point read 1
+compare "point read, 16 clients" mamont_point pg_point read 16 --reuse
+compare "point read, 16, prepared" mamont_point pg_point read 16 --reuse --prepared
+compare "point update, 1 client" mamont_point pg_point update 1
+compare "point update, 16 clients" mamont_point pg_point update 16 --reuse
+compare "update storm, 16 clients" mamont_point pg_point update 16 --indexes 2
+compare_size
 compare_redo() {
   local before ours_ready theirs_ready ours_bytes theirs_bytes from to
   load_for_redo mamont_sql mamont_copy mamont_commit
@@ -214,6 +297,15 @@ cat >"$work/insert.sql" <<'SQL'
 \set n random(1, 1000000000)
 INSERT INTO bench_commit VALUES (:client_id, :n, '0123456789012345678901234567890123456789');
 SQL
+cat >"$work/read.sql" <<'SQL'
+\set id random(1, :rows)
+SELECT balance FROM bench_point WHERE id = :id;
+SQL
+cat >"$work/update.sql" <<'SQL'
+\set id random(1, :rows)
+\set value random(1, 16777216)
+UPDATE bench_point SET balance = :value, branch = :value WHERE id = :id;
+SQL
 mkdir "$work/mamont-socket"
 init_postgres
 start_postgres
@@ -223,4 +315,12 @@ printf '%-34s %14s %14s %8s\n' "$(uname -m), $(nproc) cpus" Mamont PostgreSQL ra
 compare "COPY of $rows rows, rows/s" mamont_copy pg_copy
 compare "1 client, commits/s" mamont_commit pg_commit 1
 compare "16 clients, commits/s" mamont_commit pg_commit 16
+compare "CREATE INDEX, rows/s" mamont_index pg_index
+compare "point read, 1 client" mamont_point pg_point read 1
+compare "point read, 16 clients" mamont_point pg_point read 16 --reuse
+compare "point read, 16, prepared" mamont_point pg_point read 16 --reuse --prepared
+compare "point update, 1 client" mamont_point pg_point update 1
+compare "point update, 16 clients" mamont_point pg_point update 16 --reuse
+compare "update storm, 16 clients" mamont_point pg_point update 16 --indexes 2
+compare_size
 compare_redo

@@ -2,13 +2,18 @@
 //!
 //! - `copy`: rows loaded by one COPY.
 //! - `commit`: transactions of one INSERT each, by so many clients, each waiting for its answer.
+//! - `point`: reads or updates of single random rows by primary key, by so many clients.
+//! - `index`: one CREATE INDEX.
 //! - `data`: the rows that `copy` loads, for loading them elsewhere.
 //!
 //! `scripts/bench.sh` runs these and PostgreSQL's own tools side by side.
 
+mod clients;
 mod commit;
 mod copy;
+mod index;
 mod latency;
+mod point;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -33,6 +38,10 @@ enum Workload {
     Copy(copy::Arguments),
     /// Single-row commits a second
     Commit(commit::Arguments),
+    /// Reads or updates of single rows a second
+    Point(point::Arguments),
+    /// Seconds that CREATE INDEX takes
+    Index(index::Arguments),
     /// Prints the rows that `copy` loads
     Data {
         /// How many
@@ -62,16 +71,23 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Erro
     match &arguments.workload {
         Workload::Copy(arguments) => copy::run(arguments, out)?,
         Workload::Commit(arguments) => commit::run(arguments, out)?,
+        Workload::Point(arguments) => point::run(arguments, out)?,
+        Workload::Index(arguments) => index::run(arguments, out)?,
         Workload::Data { rows } => copy::write_rows(*rows, out)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Prints names and numbers, one a line or all as JSON.
-fn report(json: bool, values: &[(&str, Value)], out: &mut impl Write) -> Result<(), Error> {
+fn report(
+    json: bool,
+    values: &[(impl AsRef<str>, Value)],
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let values = values.iter().map(|(name, value)| (name.as_ref(), value));
     if json {
         let object: serde_json::Map<String, Value> =
-            values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            values.map(|(name, value)| (name.to_owned(), value.clone())).collect();
         writeln!(out, "{}", Value::Object(object))?;
         return Ok(());
     }
@@ -86,6 +102,15 @@ fn report(json: bool, values: &[(&str, Value)], out: &mut impl Write) -> Result<
 fn per_second(count: u64, elapsed: Duration) -> Value {
     let rate = count as f64 / elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
     Value::from((rate * 10.0).round() / 10.0)
+}
+
+/// Scatters the bits of a number, so that numbers in order become numbers in none (the finalizer of
+/// SplitMix64, by Steele, Lea and Flood).
+fn scatter(number: u64) -> u64 {
+    let mixed = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
 }
 
 fn seconds(elapsed: Duration) -> Value {
