@@ -24,4 +24,7 @@ pub use access::Access;
 pub use btree::BTree;
 pub use error::Error;
 pub use fsm::FreeSpaceMap;
-pub use heap::{BulkInsert, Duplicate, Fetched, Heap, NewVersion, Outcome, Scan, Shape, Stored};
+pub use heap::{
+    BulkInsert, Draw, Duplicate, Fetched, Heap, NewVersion, Outcome, Sample, Sampled, Scan, Shape,
+    Stored, Swept,
+};

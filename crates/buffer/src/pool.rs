@@ -86,6 +86,8 @@ pub struct BufferPool {
     pub(crate) wal: Rc<Wal>,
     /// Pages that this process found in the pool, and that it brought in.
     own: Cell<(u64, u64)>,
+    /// Pages that this process has made differ from disk.
+    own_dirtied: Cell<u64>,
 }
 
 /// A page that stays where it is until this is dropped.
@@ -122,12 +124,18 @@ impl BufferPool {
             files: RelationFiles::new(data_dir),
             wal,
             own: Cell::default(),
+            own_dirtied: Cell::default(),
         }
     }
 
     /// How many pages this process has found in the pool, and how many it has brought in.
     pub fn own_hits_and_reads(&self) -> (u64, u64) {
         self.own.get()
+    }
+
+    /// How many clean pages this process has dirtied.
+    pub fn own_dirtied(&self) -> u64 {
+        self.own_dirtied.get()
     }
 
     /// The log that guards the pages.
@@ -402,7 +410,9 @@ impl<'a> Pin<'a> {
 
     /// Notes that the page differs from disk. Under its content lock.
     pub(crate) fn mark_dirty(&self) {
-        self.state().mark_dirty();
+        if self.state().mark_dirty() {
+            self.pool.own_dirtied.set(self.pool.own_dirtied.get() + 1);
+        }
     }
 }
 

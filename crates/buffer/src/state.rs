@@ -126,9 +126,9 @@ impl<W: Word> State<W> {
         state & (PINS | DIRTY | IO) == 1 && self.0.exchange(state, 1)
     }
 
-    /// The page differs from disk. Under its content lock.
-    pub fn mark_dirty(&self) {
-        self.0.raise(DIRTY | JUST_DIRTIED);
+    /// The page differs from disk; says whether it did not before. Under its content lock.
+    pub fn mark_dirty(&self) -> bool {
+        self.0.raise(DIRTY | JUST_DIRTIED) & DIRTY == 0
     }
 
     /// Nobody needs what the page holds. For the owner of the I/O.

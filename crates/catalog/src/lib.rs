@@ -20,7 +20,8 @@
 //!    before its counter rises, and the counter rises before its locks go.
 //! 2. A definition is read with a snapshot that is younger than the counter it is kept under.
 //! 3. Whoever creates a name holds the lock on the name; whoever changes a table holds
-//!    `AccessExclusive` on it, or `Share` to give it an index. So no two transactions change the
+//!    `AccessExclusive` on it, `Share` to give it an index, or `ShareUpdateExclusive` to note its
+//!    size and statistics. So no two transactions change the
 //!    same rows of the system tables, but for the table's row of `pg_class`: of two who change that
 //!    the later waits for the earlier and changes what that has made of it.
 //! 4. Every change is a command of its own, so the transaction sees it at once, by a new snapshot.
@@ -41,6 +42,7 @@ mod read;
 mod read_indexes;
 mod relations;
 mod rows;
+mod statistics;
 pub mod system;
 
 pub use catalog::Catalog;
@@ -50,6 +52,7 @@ pub use definition::{
 };
 pub use error::{Error, listed};
 pub use relations::Relation;
+pub use statistics::RelationSize;
 pub use system::{CATALOG_VERSION, FIRST_NORMAL_OID, FIRST_NORMAL_RELFILE};
 
 /// The longest name, in bytes; PostgreSQL's `NAMEDATALEN` less one.

@@ -16,9 +16,11 @@ pub(crate) type SystemRow = (&'static SystemTable, Vec<Datum>);
 /// Where columns stand in a row of `pg_class`.
 pub(crate) mod class {
     pub const RELFILENODE: usize = 3;
+    pub const RELFROZENXID: usize = 6;
     pub const RELHASINDEX: usize = 7;
     pub const RELPAGES: usize = 8;
     pub const RELTUPLES: usize = 9;
+    pub const RELALLVISIBLE: usize = 11;
 }
 
 const DESCENDING: u8 = 1;
@@ -109,6 +111,7 @@ pub(crate) fn rows_of(table: &TableDef, frozen: Xid) -> Vec<SystemRow> {
             Datum::Int4(i32::try_from(table.counted.pages).unwrap_or(i32::MAX)),
             Datum::Float4(table.counted.tuples),
             text(""),
+            Datum::Int4(0),
         ],
     )];
     for (index, column) in columns.iter().enumerate() {

@@ -10,6 +10,7 @@
 //! pg_index      one row for each index: what pg_class does not say of it
 //! pg_constraint one row for each constraint
 //! pg_depend     one row for each thing that cannot be without another
+//! pg_statistic  what ANALYZE found out about a column, in one or more rows
 //! ```
 //!
 //! Columns that PostgreSQL keeps as arrays are texts here: column numbers in a row with blanks
@@ -20,7 +21,7 @@ use types::{ColumnType, Oid, RelFileNumber};
 use crate::definition::{ColumnDef, TableDef, TableKind};
 
 /// The version of these tables; a data directory of another version is refused.
-pub const CATALOG_VERSION: u32 = 3;
+pub const CATALOG_VERSION: u32 = 4;
 /// The first oid that users' objects get; PostgreSQL's number.
 pub const FIRST_NORMAL_OID: Oid = Oid(16384);
 /// The first file number that users' tables get. File 1 holds the commit status.
@@ -76,7 +77,8 @@ pub static PG_TYPE: SystemTable = SystemTable {
 };
 
 /// `pg_class`. `relfrozenxid` is the table's vacuum horizon: no version in it was made by an older
-/// transaction. `relpages` and `reltuples` are as of the last count; -1 rows: never counted.
+/// transaction. `relpages`, `reltuples` and `relallvisible` are as of the last count; -1
+/// rows: never counted.
 /// `reloptions` are storage parameters, `fillfactor=70`, with commas between them.
 pub static PG_CLASS: SystemTable = SystemTable {
     oid: Oid(1259),
@@ -94,6 +96,7 @@ pub static PG_CLASS: SystemTable = SystemTable {
         column("relpages", ColumnType::Int4),
         column("reltuples", ColumnType::Float4),
         column("reloptions", ColumnType::Text),
+        column("relallvisible", ColumnType::Int4),
     ],
 };
 
@@ -187,8 +190,22 @@ pub static PG_DEPEND: SystemTable = SystemTable {
     ],
 };
 
+/// `pg_statistic`. What is known of a column takes one row or, if it is too long for that, several:
+/// `stapart` counts them from 0, and `stadata` is put together from them.
+pub static PG_STATISTIC: SystemTable = SystemTable {
+    oid: Oid(2619),
+    name: "pg_statistic",
+    relfile: RelFileNumber(12),
+    columns: &[
+        column("starelid", ColumnType::Oid),
+        column("staattnum", ColumnType::Int2),
+        column("stapart", ColumnType::Int2),
+        column("stadata", ColumnType::Bytea),
+    ],
+};
+
 /// All system tables.
-pub static SYSTEM_TABLES: [&SystemTable; 8] = [
+pub static SYSTEM_TABLES: [&SystemTable; 9] = [
     &PG_NAMESPACE,
     &PG_TYPE,
     &PG_CLASS,
@@ -197,6 +214,7 @@ pub static SYSTEM_TABLES: [&SystemTable; 8] = [
     &PG_INDEX,
     &PG_CONSTRAINT,
     &PG_DEPEND,
+    &PG_STATISTIC,
 ];
 
 impl SystemTable {

@@ -199,6 +199,8 @@ mod tests {
             ("bgwriter_lru_multiplier", "2"),
             ("transaction_isolation", "read committed"),
             ("wal_segment_size", "16MB"),
+            ("autovacuum_vacuum_cost_delay", "2ms"),
+            ("log_autovacuum_min_duration", "10min"),
         ];
         for (name, text) in cases {
             assert_eq!(settings.get_text(name).expect(name), text, "{name}");
@@ -217,6 +219,19 @@ mod tests {
         assert_eq!(session.work_mem, base.work_mem);
         session.reset_all(&base);
         assert_eq!(session, base);
+    }
+
+    #[test]
+    fn a_time_may_be_none() {
+        let none = Settings { log_autovacuum_min_duration: None, ..Settings::default() };
+        assert_eq!(none.get_text("log_autovacuum_min_duration").expect("known"), "-1");
+        let read = |text: &str| {
+            crate::parse("", "f", &[format!("log_autovacuum_min_duration={text}")])
+                .map(|settings| settings.log_autovacuum_min_duration)
+        };
+        assert_eq!(read("-1").expect("allowed"), None);
+        assert_eq!(read("0").expect("allowed"), Some(std::time::Duration::ZERO));
+        assert!(read("-2").is_err());
     }
 
     #[test]

@@ -216,6 +216,51 @@ declare! {
         /// How much it writes before it asks the system to start on it. 0 turns it off.
         bgwriter_flush_after: u64 = 512 * KB, Sighup, memory(Page, 0, 2 * MB);
     }
+    "vacuum" {
+        /// How many common values and how many parts of a histogram ANALYZE keeps of a column.
+        default_statistics_target: u32 = 100, User, integer(1, 10_000);
+        /// How long VACUUM and ANALYZE sleep once their work has cost vacuum_cost_limit. 0: they
+        /// never sleep.
+        vacuum_cost_delay: Duration = Duration::ZERO,
+            User, time(Millisecond, 0, 100 * MILLISECOND);
+        /// What a page costs that is found in the buffers.
+        vacuum_cost_page_hit: u32 = 1, User, integer(0, 10_000);
+        /// What a page costs that must be read from disk.
+        vacuum_cost_page_miss: u32 = 2, User, integer(0, 10_000);
+        /// What it costs to dirty a page that was clean.
+        vacuum_cost_page_dirty: u32 = 20, User, integer(0, 10_000);
+        /// How much work there is between two sleeps.
+        vacuum_cost_limit: u32 = 200, User, integer(1, 10_000);
+    }
+    "autovacuum" {
+        /// Whether tables are vacuumed and analyzed by themselves.
+        autovacuum: bool = true, Sighup, BOOL;
+        /// How many tables may be worked on at a time.
+        autovacuum_max_workers: u32 = 3, Postmaster, integer(1, 1000);
+        /// How often it is looked for tables that need work.
+        autovacuum_naptime: Duration = Duration::from_secs(60),
+            Sighup, time(Second, SECOND, 2_147_483 * SECOND);
+        /// How many dead rows there must be at least for a vacuum.
+        autovacuum_vacuum_threshold: u32 = 50, Sighup, integer(0, 2_147_483_647);
+        /// How many inserted rows there must be at least for a vacuum. -1: inserts cause none.
+        autovacuum_vacuum_insert_threshold: i32 = 1000, Sighup, integer(-1, 2_147_483_647);
+        /// How many changed rows there must be at least for an ANALYZE.
+        autovacuum_analyze_threshold: u32 = 50, Sighup, integer(0, 2_147_483_647);
+        /// Which part of the table's rows must be dead besides.
+        autovacuum_vacuum_scale_factor: f64 = 0.2, Sighup, real(0.0, 100.0);
+        /// Which part of the table's rows must have been inserted besides.
+        autovacuum_vacuum_insert_scale_factor: f64 = 0.2, Sighup, real(0.0, 100.0);
+        /// Which part of the table's rows must have changed besides.
+        autovacuum_analyze_scale_factor: f64 = 0.1, Sighup, real(0.0, 100.0);
+        /// The vacuum_cost_delay of autovacuum. -1: the same as that.
+        autovacuum_vacuum_cost_delay: Option<Duration> = Some(Duration::from_millis(2)),
+            Sighup, time(Millisecond, -1, 100 * MILLISECOND);
+        /// The vacuum_cost_limit of autovacuum, shared by its workers. -1: the same as that.
+        autovacuum_vacuum_cost_limit: i32 = -1, Sighup, integer(-1, 10_000);
+        /// How long a work of autovacuum must take to be logged. 0 logs all, -1 none.
+        log_autovacuum_min_duration: Option<Duration> = Some(Duration::from_secs(600)),
+            Sighup, time(Millisecond, -1, 2_147_483_647 * MILLISECOND);
+    }
     "server" {
         /// Whether the server starts again by itself after a process died abnormally.
         restart_after_crash: bool = true, Sighup, BOOL;

@@ -149,7 +149,9 @@ fn integer(
     hint: &str,
 ) -> Result<Value, Error> {
     // -1 is a mark, not a quantity: rounding must not reach it.
-    if matches!(setting.kind, Kind::Memory { auto: true, .. }) && text.trim() == "-1" {
+    let has_mark =
+        matches!(setting.kind, Kind::Memory { auto: true, .. } | Kind::Time { min: ..0, .. });
+    if has_mark && text.trim() == "-1" {
         return Ok(Value::Integer(-1));
     }
     quantity(text, units, base).map(Value::Integer).map_err(|bad| {

@@ -73,6 +73,19 @@ impl Field for Duration {
     }
 }
 
+/// A time that may be none: `None`, written -1.
+impl Field for Option<Duration> {
+    fn to_value(&self) -> Value {
+        self.map_or(Value::Integer(-1), |time| time.to_value())
+    }
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Integer(-1) => Some(None),
+            _ => Duration::from_value(value).map(Some),
+        }
+    }
+}
+
 impl Field for String {
     fn to_value(&self) -> Value {
         Value::Text(self.clone())

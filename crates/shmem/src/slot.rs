@@ -22,6 +22,8 @@ pub const LWLOCK_SLOTS: usize = 32;
 pub const PIN_SLOTS: usize = 32;
 /// Heavyweight locks that a slot can note as held.
 pub const HEAVY_LOCK_SLOTS: usize = 64;
+/// Words in which a process tells how far a long command is.
+pub const PROGRESS_WORDS: usize = 16;
 /// Files that a slot can note as created.
 pub const CREATED_FILE_SLOTS: usize = 64;
 
@@ -117,6 +119,10 @@ pub struct ProcSlot {
     pub created_file_count: AtomicU32,
     /// The files that its transaction has created (relation file numbers).
     pub created_files: [AtomicU64; CREATED_FILE_SLOTS],
+
+    /// How far its long command is: the first word says which kind it is, 0 none; the room that
+    /// runs it says what is in the others.
+    pub progress: [AtomicU64; PROGRESS_WORDS],
 
     query: SharedText<32>,
     client: SharedText<8>,
@@ -261,6 +267,7 @@ impl ProcSlot {
             &self.wal_inserting,
         ];
         let arrays = self.waiting_lock.iter().chain(&self.lwlocks).chain(&self.pins);
+        let arrays = arrays.chain(&self.progress);
         for word in arrays.chain(&self.created_files).chain(heavy).chain(single) {
             word.store(0, Ordering::Relaxed);
         }

@@ -113,6 +113,8 @@ wait_events! {
     CheckpointWriteDelay = "Timeout", "CheckpointWriteDelay";
     /// The delay before a group commit (`commit_delay`).
     CommitDelay = "Timeout", "CommitDelay";
+    /// A pause of a VACUUM or ANALYZE (`vacuum_cost_delay`).
+    VacuumDelay = "Timeout", "VacuumDelay";
     /// `pg_sleep`.
     PgSleep = "Timeout", "PgSleep";
 }

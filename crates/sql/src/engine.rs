@@ -26,10 +26,12 @@ use crate::bind::names::split_identifiers;
 use crate::error::{Error, Result};
 use crate::functions::LogPosition;
 use crate::interrupts;
+use crate::maintenance::{self, Work};
 use crate::session::Session;
-use crate::storage::{Changed, Flow, Storage, Usage, Version};
+use crate::statistics::{Statistics, TableStatistics};
+use crate::storage::{Changed, Flow, Job, Storage, Usage, Version};
 use crate::views::rows::rows_of;
-use crate::views::tables;
+use crate::views::{columns, tables};
 
 /// What only the processes room can do or tell.
 pub trait Host {
@@ -101,6 +103,8 @@ struct Engine {
     transaction: RefCell<Option<Transaction>>,
     /// Whether the current command has written.
     wrote: Cell<bool>,
+    /// What is known of tables.
+    statistics: Statistics,
     /// The snapshot of the current command, once it has read.
     snapshot: RefCell<Option<Rc<Snapshot>>>,
     /// The snapshot of the whole transaction, under repeatable read.
@@ -115,6 +119,7 @@ impl Session {
             transaction: RefCell::new(None),
             wrote: Cell::new(false),
             snapshot: RefCell::new(None),
+            statistics: Statistics::default(),
             kept: RefCell::new(None),
         };
         Session::over(Rc::new(engine), settings.clone())
@@ -200,6 +205,7 @@ impl Storage for Engine {
 
     fn abort(&self) {
         self.drop_all_snapshots();
+        self.statistics.forget();
         // Before the locks go, and files that the transaction has made. What cannot be noted is found
         // by a later scan.
         if let Err(error) = self.rooms.access.end_statement() {
@@ -308,8 +314,37 @@ impl Storage for Engine {
         self.changed(&heap, outcome)
     }
 
+    fn tables(&self) -> Result<Vec<TableName>> {
+        let relations =
+            self.with_transaction(|tx| self.rooms.catalog.relations(tx).map_err(told))?;
+        let tables = relations.into_iter().filter(|relation| relation.kind == "r");
+        Ok(tables
+            .map(|table| TableName { schema: Some(table.schema), name: table.name, at: 0 })
+            .collect())
+    }
+
+    fn vacuum(&self, table: &TableDef, job: &mut Job<'_>) -> Result<()> {
+        self.wrote.set(true);
+        let mut work = Work::new(job, &self.rooms.pool);
+        self.with_transaction(|tx| maintenance::vacuum(&self.rooms, tx, table, &mut work))
+    }
+
+    fn analyze(&self, table: &TableDef, columns: &[usize], job: &mut Job<'_>) -> Result<()> {
+        self.wrote.set(true);
+        let mut work = Work::new(job, &self.rooms.pool);
+        self.statistics.forget();
+        self.with_transaction(|tx| maintenance::analyze(&self.rooms, tx, table, columns, &mut work))
+    }
+
+    fn statistics(&self, table: &TableDef) -> Result<Rc<TableStatistics>> {
+        self.with_transaction(|tx| self.statistics.of(&self.rooms.catalog, tx, table))
+    }
+
     fn view(&self, name: &str) -> Result<Option<Vec<Row>>> {
-        let of_tables = self.with_transaction(|tx| tables::rows_of(&self.rooms, tx, name))?;
+        let of_tables = self.with_transaction(|tx| match name {
+            "pg_stats" => columns::rows(&self.rooms, tx).map(Some),
+            name => tables::rows_of(&self.rooms, tx, name),
+        })?;
         Ok(of_tables.or_else(|| rows_of(&self.rooms, name)))
     }
 

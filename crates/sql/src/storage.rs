@@ -15,6 +15,8 @@ use types::{Datum, Lsn, Row, TupleId};
 use crate::bind::TableName;
 use crate::error::{Error, Result};
 use crate::functions::LogPosition;
+use crate::maintenance::Costs;
+use crate::statistics::TableStatistics;
 
 /// A row version that a scan found.
 pub(crate) struct Version<'a> {
@@ -45,6 +47,18 @@ pub(crate) enum Changed {
     Gone,
     /// Another transaction replaced it and committed: this is the newest version.
     Replaced(TupleId, Row),
+}
+
+/// A VACUUM or ANALYZE of one table.
+pub(crate) struct Job<'a> {
+    /// What slows it down.
+    pub costs: Costs,
+    /// `default_statistics_target`
+    pub target: usize,
+    /// Whether autovacuum does it.
+    pub auto: bool,
+    /// Who wants to be told what is done.
+    pub tell: Option<&'a mut dyn FnMut(String) -> Result<()>>,
 }
 
 /// What a statement has done to buffers and log, for EXPLAIN.
@@ -135,6 +149,16 @@ pub(crate) trait Storage {
     fn update(&self, table: &TableDef, place: TupleId, row: &[Datum]) -> Result<Changed>;
     /// Deletes the version at a place.
     fn delete(&self, table: &TableDef, place: TupleId) -> Result<Changed>;
+
+    /// The names of all tables.
+    fn tables(&self) -> Result<Vec<TableName>>;
+    /// Vacuums a table that is locked.
+    fn vacuum(&self, table: &TableDef, job: &mut Job<'_>) -> Result<()>;
+    /// Analyzes columns of a table that is locked, by their places.
+    fn analyze(&self, table: &TableDef, columns: &[usize], job: &mut Job<'_>) -> Result<()>;
+
+    /// What is known of the columns of a table.
+    fn statistics(&self, table: &TableDef) -> Result<Rc<TableStatistics>>;
 
     /// The rows of a view made by the server, if there is one of that name.
     fn view(&self, name: &str) -> Result<Option<Vec<Row>>>;

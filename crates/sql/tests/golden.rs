@@ -89,6 +89,7 @@ macro_rules! golden {
 }
 
 golden! {
+    analyze
     changes
     copy
     example
@@ -104,5 +105,6 @@ golden! {
     transactions
     types
     unsupported
+    vacuum
     views
 }

@@ -10,6 +10,7 @@ use crate::changes;
 use crate::error::Error;
 use crate::system::{
     PG_ATTRDEF, PG_ATTRIBUTE, PG_CLASS, PG_CONSTRAINT, PG_DEPEND, PG_INDEX, PG_NAMESPACE,
+    PG_STATISTIC,
 };
 
 impl Catalog {
@@ -59,9 +60,13 @@ impl Catalog {
     fn remove_relation(&self, tx: &mut Transaction, oid: Oid) -> Result<(), Error> {
         let class = self.row(tx, &PG_CLASS, &|row| changes::is(row, 0, oid))?;
         let file = class.map_or(0, |row| changes::number(&row, 3));
-        for (table, column) in
-            [(&PG_CLASS, 0), (&PG_ATTRIBUTE, 0), (&PG_INDEX, 0), (&PG_CONSTRAINT, 4)]
-        {
+        for (table, column) in [
+            (&PG_CLASS, 0),
+            (&PG_ATTRIBUTE, 0),
+            (&PG_INDEX, 0),
+            (&PG_CONSTRAINT, 4),
+            (&PG_STATISTIC, 0),
+        ] {
             self.delete_rows(tx, table, &|row| changes::is(row, column, oid))?;
         }
         if let Ok(file @ 1..) = u64::try_from(file) {

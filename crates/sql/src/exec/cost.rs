@@ -1,5 +1,6 @@
 //! Estimates for EXPLAIN, with PostgreSQL's default constants.
 
+use catalog::Counted;
 use types::ColumnType;
 
 use crate::expr::{Expr, Node};
@@ -33,8 +34,12 @@ pub(super) fn width(ty: ColumnType) -> u32 {
     }
 }
 
-/// How many rows of that width so many pages hold.
-pub(super) fn tuples(pages: u32, width: u32) -> f64 {
+/// How many rows so many pages hold: as densely as when they were counted last, or, if they never
+/// were, as many of that width as fit.
+pub(super) fn tuples(counted: Counted, pages: u32, width: u32) -> f64 {
+    if counted.tuples >= 0.0 && counted.pages > 0 {
+        return (f64::from(counted.tuples) / f64::from(counted.pages) * f64::from(pages)).round();
+    }
     let per_page = (PAGE_USABLE / (TUPLE_OVERHEAD + width)).max(1);
     f64::from(pages) * f64::from(per_page)
 }
@@ -60,33 +65,4 @@ pub(super) fn operators(expr: &Expr) -> usize {
     let mut count = usize::from(own);
     expr.for_each_child(&mut |child| count += operators(child));
     count
-}
-
-/// Which share of rows is expected to satisfy a condition: PostgreSQL's guesses without
-/// statistics.
-pub(super) fn selectivity(condition: &Expr) -> f64 {
-    match &condition.node {
-        Node::And(parts) => parts.iter().map(selectivity).product(),
-        Node::Or(parts) => 1.0 - parts.iter().map(|part| 1.0 - selectivity(part)).product::<f64>(),
-        Node::Not(part) => 1.0 - selectivity(part),
-        Node::IsNull { negated, .. } => {
-            if *negated {
-                0.995
-            } else {
-                0.005
-            }
-        }
-        Node::InList { list, negated, .. } => {
-            let share = (list.len() as f64 * 0.005).min(1.0);
-            if *negated { 1.0 - share } else { share }
-        }
-        Node::Call { function, .. } => match function.0.name {
-            "=" => 0.005,
-            "<>" => 0.995,
-            "<" | "<=" | ">" | ">=" => 1.0 / 3.0,
-            "~~" | "~~*" => 0.005,
-            _ => 1.0 / 3.0,
-        },
-        _ => 0.5,
-    }
 }

@@ -6,6 +6,7 @@
 //! the whole at the top node, rows at every node.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Instant;
 
 use catalog::quote_identifier;
@@ -17,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::expr::deparse::deparse;
 use crate::expr::{Expr, Node as ExprNode};
 use crate::planned::{Distinct, InsertSource, Plan, Query, RowSource, TableSource};
+use crate::statistics::selectivity::selectivity;
 use crate::storage::Usage;
 
 /// What EXPLAIN is to show.
@@ -272,7 +274,12 @@ fn scan_node(
     let is_view = table.kind == catalog::TableKind::View;
     let pages = if is_view { 0 } else { execution.session.storage.pages(table)? };
     let width: u32 = table.columns.iter().map(|column| cost::width(column.ty)).sum();
-    let tuples = if is_view { 100.0 } else { cost::tuples(pages, width) };
+    let tuples = if is_view { 100.0 } else { cost::tuples(table.counted, pages, width) };
+    let statistics = match is_view {
+        true => Rc::default(),
+        false => execution.session.storage.statistics(table)?,
+    };
+    let share = filter.map_or(1.0, |filter| selectivity(filter, statistics.known(tuples)));
     let operators = filter.map_or(0, cost::operators);
     let mut details = Vec::new();
     push_filter(execution, filter, names, analyzed, &mut details);
@@ -281,7 +288,7 @@ fn scan_node(
         title: on_table(verb, &table.name, alias.as_deref()),
         details,
         cost: (0.0, cost::scan(pages, tuples, operators)),
-        rows: (tuples * filter.map_or(1.0, cost::selectivity)).max(1.0),
+        rows: (tuples * share).max(1.0),
         width,
         actual: analyzed.map(|_| execution.counts.passed.get()),
         child: None,

@@ -19,6 +19,7 @@ mod failure;
 mod guard;
 mod source;
 mod utility;
+mod vacuum;
 
 use std::rc::Rc;
 
@@ -37,6 +38,7 @@ pub(crate) use failure::too_complex;
 use failure::{from_parser_error, lower_first};
 pub(crate) use source::Source;
 pub(crate) use utility::{Access, TransactionModes};
+pub(crate) use vacuum::{Maintenance, Target};
 
 /// How deep sqlparser may go; each level costs it kilobytes of stack.
 const PARSER_DEPTH: usize = 100;
@@ -72,6 +74,8 @@ pub(crate) enum Statement {
     ResetAll,
     /// A definition that is read by hand.
     Define(Box<Definition>),
+    /// VACUUM, ANALYZE
+    Maintain(Box<Maintenance>),
     /// COPY
     Copy(Box<CopyStatement>),
     /// Something else that PostgreSQL has.

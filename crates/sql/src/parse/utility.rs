@@ -6,7 +6,7 @@ use config::IsolationLevel;
 use sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
-use super::{Statement, copy};
+use super::{Statement, copy, vacuum};
 use crate::error::{Error, Result};
 
 /// What BEGIN and SET TRANSACTION say of a transaction.
@@ -30,7 +30,6 @@ pub(crate) enum Access {
 /// Statements of PostgreSQL that are not supported, by their first word.
 const UNSUPPORTED: &[&str] = &[
     "ALTER",
-    "ANALYZE",
     "CALL",
     "CLOSE",
     "CLUSTER",
@@ -55,7 +54,6 @@ const UNSUPPORTED: &[&str] = &[
     "SAVEPOINT",
     "SECURITY",
     "UNLISTEN",
-    "VACUUM",
 ];
 
 /// Reads a statement of this file; `None`, with nothing taken, if it is another.
@@ -78,6 +76,12 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
     }
     if cursor.word("CHECKPOINT") {
         return Ok(Some(Statement::Checkpoint));
+    }
+    if cursor.word("VACUUM") {
+        return vacuum::vacuum(cursor).map(|work| Some(Statement::Maintain(Box::new(work))));
+    }
+    if cursor.word("ANALYZE") || cursor.word("ANALYSE") {
+        return vacuum::analyze(cursor).map(|work| Some(Statement::Maintain(Box::new(work))));
     }
     if cursor.word("COPY") {
         return copy::parse(cursor).map(|copy| Some(Statement::Copy(Box::new(copy))));

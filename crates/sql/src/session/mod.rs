@@ -14,6 +14,7 @@
 //! | `transaction` | the states of a transaction: PostgreSQL's simple query protocol |
 //! | `settings` | SET, RESET, SHOW; what a rollback takes back |
 //! | `statements` | what each statement does |
+//! | `maintenance` | VACUUM, ANALYZE |
 //! | `explain` | EXPLAIN and its options |
 //! | `prepared` | PREPARE, EXECUTE, DEALLOCATE |
 //! | `cache` | plans kept by the text of the line |
@@ -26,6 +27,7 @@ mod context;
 mod explain;
 mod kept;
 mod literals;
+mod maintenance;
 mod prepared;
 mod settings;
 mod statements;

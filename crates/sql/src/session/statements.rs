@@ -53,6 +53,10 @@ impl Session {
                 let tag = self.roll_back_block(out)?;
                 out.done(tag)?;
             }
+            Statement::Maintain(work) => {
+                let tag = self.maintain(work, several, last, out)?;
+                out.done(tag)?;
+            }
             statement => {
                 self.ensure_transaction(several);
                 let tag = self.run_statement(request, statement, keep, out)?;
@@ -101,7 +105,10 @@ impl Session {
             }
             Statement::Copy(copy) => self.copy_out(request, copy, out),
             Statement::Unsupported(name) => Err(Error::unsupported(name)),
-            Statement::Begin { .. } | Statement::Commit | Statement::Rollback => {
+            Statement::Begin { .. }
+            | Statement::Commit
+            | Statement::Rollback
+            | Statement::Maintain(_) => {
                 Err(Error::internal("transaction statement in a wrong place"))
             }
         }

@@ -4,6 +4,7 @@
 //! below publish, except for `pg_settings`, which shows the settings of the session itself.
 //! What they show was true at some moment while they were read, not all at the same one.
 
+pub(crate) mod columns;
 pub(crate) mod rows;
 pub(crate) mod tables;
 
@@ -183,6 +184,33 @@ pub(crate) static DEFINITIONS: &[ViewDefinition] = &[
     ViewDefinition { name: "pg_stat_all_tables", columns: TABLE_COLUMNS },
     ViewDefinition { name: "pg_stat_user_tables", columns: TABLE_COLUMNS },
     ViewDefinition { name: "pg_stat_sys_tables", columns: TABLE_COLUMNS },
+    ViewDefinition {
+        name: "pg_stats",
+        columns: &[
+            ("schemaname", Text),
+            ("tablename", Text),
+            ("attname", Text),
+            ("inherited", Bool),
+            ("null_frac", ColumnType::Float4),
+            ("avg_width", Int4),
+            ("n_distinct", ColumnType::Float4),
+            ("most_common_vals", Text),
+            ("most_common_freqs", Text),
+            ("histogram_bounds", Text),
+            ("correlation", ColumnType::Float4),
+        ],
+    },
+    ViewDefinition {
+        name: "pg_stat_progress_vacuum",
+        columns: &[
+            ("pid", Int4),
+            ("datname", Text),
+            ("relid", ColumnType::Oid),
+            ("phase", Text),
+            ("heap_blks_total", Int8),
+            ("heap_blks_scanned", Int8),
+        ],
+    },
 ];
 
 /// The views as tables, made once for a session: kept plans compare them by identity.

@@ -7,6 +7,7 @@ use types::{Datum, Row};
 use super::text;
 use crate::engine::Rooms;
 use crate::functions::DATABASE;
+use crate::maintenance;
 use crate::values::numeric;
 use shmem::{ProcKind, ProcSlot};
 
@@ -19,6 +20,7 @@ pub(crate) fn rows_of(rooms: &Rooms, name: &str) -> Option<Vec<Row>> {
         "pg_stat_bgwriter" => vec![bgwriter(rooms)],
         "pg_stat_checkpointer" => vec![checkpointer(rooms)],
         "pg_stat_progress_checkpoint" => progress(rooms),
+        "pg_stat_progress_vacuum" => vacuums(rooms),
         "pg_stat_wal" => vec![wal(rooms)],
         "pg_shmem_allocations" => allocations(rooms),
         _ => return None,
@@ -153,6 +155,22 @@ fn progress(rooms: &Rooms) -> Vec<Row> {
         int8(running.buffers_done),
         moment(running.started),
     ]]
+}
+
+fn vacuums(rooms: &Rooms) -> Vec<Row> {
+    let used = rooms.procs.iter().filter(|slot| slot.kind() != ProcKind::None);
+    let running = used.filter_map(|slot| Some((slot, maintenance::vacuum_of(slot)?)));
+    let rows = running.map(|(slot, vacuum)| {
+        vec![
+            Datum::Int4(slot.pid.load(Relaxed)),
+            text(DATABASE),
+            Datum::Oid(vacuum.relation.0),
+            text(vacuum.phase.name()),
+            int8(vacuum.total),
+            int8(vacuum.scanned),
+        ]
+    });
+    rows.collect()
 }
 
 fn wal(rooms: &Rooms) -> Row {
