@@ -74,6 +74,11 @@ impl Setup {
         self
     }
 
+    /// Runs the daemon that has bugs on order, with this one switched on (`sys::mutant`).
+    pub fn with_mutant(self, name: &str) -> Setup {
+        self.program(binary::postmaster_faults()).environment("MAMONT_MUTANT", name)
+    }
+
     /// Sets a variable of its environment.
     pub fn environment(mut self, name: &str, value: impl Into<OsString>) -> Setup {
         self.environment.push((name.into(), value.into()));

@@ -9,7 +9,7 @@ use tests::bank::run::run;
 #[test]
 fn the_sum_never_changes_in_any_snapshot() {
     let seed = std::env::var("MAMONT_BANK_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(3);
-    match run(&Order { rounds: 8, seed, tellers: 4, verbose: true }) {
+    match run(&Order { rounds: 8, seed, tellers: 4, mutant: None, verbose: true }) {
         Ok(summary) => eprintln!("{summary}"),
         Err(failure) => panic!("{}\nits directory: {}", failure.what, failure.directory.display()),
     }

@@ -11,7 +11,8 @@ use tests::isolation::run::{Order, run};
 fn no_history_of_concurrent_transactions_is_impossible_at_its_levels() {
     let seed = std::env::var("MAMONT_ISOLATION_SEED").ok().and_then(|s| s.parse().ok());
     let seed = seed.unwrap_or(5);
-    let order = Order { time: Duration::from_secs(10), seed, clients: 8, verbose: true };
+    let order =
+        Order { time: Duration::from_secs(10), seed, clients: 8, mutant: None, verbose: true };
     match run(&order) {
         Ok(summary) => eprintln!("{summary}"),
         Err(failure) => panic!("{}\nits directory: {}", failure.what, failure.directory.display()),

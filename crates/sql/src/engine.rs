@@ -17,6 +17,7 @@ use buffer::BufferPool;
 use catalog::{Catalog, TableDef};
 use config::Settings;
 use shmem::{ProcSlot, RegionInfo, WaitEvent, proc};
+use sys::mutant::{self, Mutant};
 use txn::{LockMode, Snapshot, Transaction, Txn};
 use types::{Datum, Diagnostic, Lsn, Row, TupleId};
 use wal::Wal;
@@ -189,6 +190,9 @@ impl Storage for Engine {
     }
 
     fn keep_snapshot(&self) -> Result<()> {
+        if mutant::on(Mutant::OneSnapshotForgotten) {
+            return Ok(());
+        }
         self.with_transaction(|tx| {
             tx.keep_snapshot();
             *self.kept.borrow_mut() = Some(self.rooms.txn.snapshot(tx));

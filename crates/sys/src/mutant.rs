@@ -41,11 +41,19 @@ pub enum Mutant {
     AbortedFilesKept,
     /// Redo does not remove the files of a DROP that was committed, nor does anybody else.
     DroppedFilesBack,
+    /// A snapshot sees whatever has committed by the moment at which it is asked.
+    SnapshotChangesItsMind,
+    /// An UPDATE that has waited for another puts what it had computed before in that one's place.
+    RowNotLookedAtAgain,
+    /// Under repeatable read each statement takes a snapshot of its own.
+    OneSnapshotForgotten,
+    /// Under repeatable read a row that was changed since the snapshot is changed all the same.
+    ConcurrentUpdateIgnored,
 }
 
 impl Mutant {
     /// Every one of them.
-    pub const ALL: [Mutant; 15] = [
+    pub const ALL: [Mutant; 19] = [
         Mutant::WalNeverSynced,
         Mutant::DataNeverSynced,
         Mutant::FullPageImagesOff,
@@ -61,6 +69,10 @@ impl Mutant {
         Mutant::CommitSeenBeforeFlush,
         Mutant::AbortedFilesKept,
         Mutant::DroppedFilesBack,
+        Mutant::SnapshotChangesItsMind,
+        Mutant::RowNotLookedAtAgain,
+        Mutant::OneSnapshotForgotten,
+        Mutant::ConcurrentUpdateIgnored,
     ];
 
     /// Its name in `MAMONT_MUTANT` and on the command line: `wal-never-synced`.

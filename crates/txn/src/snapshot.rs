@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 
 use shmem::proc;
 use smallvec::SmallVec;
+use sys::mutant::{self, Mutant};
 use types::{Lsn, Xid};
 
 use crate::error::{Error, Result};
@@ -138,6 +139,9 @@ impl Txn {
     ///
     /// Errors: a status page can't be read.
     pub fn visible(&self, snapshot: &Snapshot, xid: Xid) -> Result<bool> {
+        if mutant::on(Mutant::SnapshotChangesItsMind) {
+            return Ok(matches!(self.status(xid)?, XidStatus::Committed(_)));
+        }
         let Numbers { xmin, xmax, sight } = snapshot.numbers;
         if xid >= xmax {
             return Ok(false);

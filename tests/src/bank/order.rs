@@ -14,6 +14,8 @@ pub struct Order {
     pub seed: u64,
     /// How many tellers.
     pub tellers: usize,
+    /// The bug that the server is to have (`sys::mutant`).
+    pub mutant: Option<String>,
     /// Whether to tell of each round.
     pub verbose: bool,
 }

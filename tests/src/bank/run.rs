@@ -68,6 +68,9 @@ struct Bank {
 impl Bank {
     fn open(order: &Order) -> Bank {
         let mut setup = Setup::new().allow_crashes().set("deadlock_timeout", "20ms");
+        if let Some(mutant) = &order.mutant {
+            setup = setup.with_mutant(mutant);
+        }
         configure(&mut setup, order.seed, 0);
         let scratch = Scratch::new();
         let data = scratch.join("d");

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 fn order(mut arguments: impl Iterator<Item = String>) -> Result<Order, String> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let seed = now.map_or(1, |d| d.as_secs());
-    let mut order = Order { rounds: 100, seed, tellers: 4, verbose: true };
+    let mut order = Order { rounds: 100, seed, tellers: 4, mutant: None, verbose: true };
     while let Some(name) = arguments.next() {
         if name == "--quiet" {
             order.verbose = false;

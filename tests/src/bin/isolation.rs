@@ -36,7 +36,8 @@ fn main() -> ExitCode {
 fn order(mut arguments: impl Iterator<Item = String>) -> Result<Order, String> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let seed = now.map_or(1, |d| d.as_secs());
-    let mut order = Order { time: Duration::from_secs(60), seed, clients: 8, verbose: true };
+    let mut order =
+        Order { time: Duration::from_secs(60), seed, clients: 8, mutant: None, verbose: true };
     while let Some(name) = arguments.next() {
         if name == "--quiet" {
             order.verbose = false;

@@ -33,6 +33,8 @@ pub struct Order {
     pub seed: u64,
     /// How many clients.
     pub clients: usize,
+    /// The bug that the server is to have (`sys::mutant`).
+    pub mutant: Option<String>,
     /// Whether to tell of each round.
     pub verbose: bool,
 }
@@ -116,6 +118,9 @@ impl Arena {
     fn new(order: &Order) -> Arena {
         let mut draw = Draw::part(order.seed, 1);
         let mut setup = Setup::new().allow_crashes().set("deadlock_timeout", "20ms");
+        if let Some(mutant) = &order.mutant {
+            setup = setup.with_mutant(mutant);
+        }
         if draw.percent(50) {
             setup.change("shared_buffers", "128kB");
         }

@@ -1,13 +1,14 @@
 //! Which test catches which bug (`sys::mutant`), and the run that shows it.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use sys::mutant::Mutant;
 
-use crate::binary;
 use crate::crash::order::Commits;
 use crate::powercut::order::Order;
 use crate::powercut::runs::run;
+use crate::{bank, binary, isolation};
 
 /// The test that has to fail when the server has the bug.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,6 +17,8 @@ pub enum Catcher {
     Images,
     /// Power cuts, in lives in which an fsync fails.
     FailingDisks,
+    /// Both the isolation test and the bank test.
+    Histories,
     /// A test of a room, since what is needed is too rare for a draw: its package and its name.
     Test(&'static str, &'static str),
 }
@@ -28,6 +31,10 @@ pub fn catcher(mutant: Mutant) -> Catcher {
         Mutant::EndOfLogNotWiped => {
             Catcher::Test("recovery", "a_commit_of_an_earlier_life_does_not_come_back")
         }
+        Mutant::SnapshotChangesItsMind
+        | Mutant::RowNotLookedAtAgain
+        | Mutant::OneSnapshotForgotten
+        | Mutant::ConcurrentUpdateIgnored => Catcher::Histories,
         _ => Catcher::Images,
     }
 }
@@ -62,7 +69,28 @@ pub fn hunt(mutant: Mutant, images: u32, seed: u64) -> Result<Caught, String> {
         Catcher::FailingDisks => {
             cut(&Order { failing_disks: 100, commits: Some(Commits::Synchronous), ..order })
         }
+        Catcher::Histories => in_histories(mutant, seed),
         Catcher::Test(package, test) => test_fails(mutant, package, test),
+    }
+}
+
+/// A minute of the isolation test has to find it, and forty rounds of the bank test.
+fn in_histories(mutant: Mutant, seed: u64) -> Result<Caught, String> {
+    let name = || Some(mutant.name());
+    let time = Duration::from_secs(60);
+    let order = isolation::run::Order { time, seed, clients: 8, mutant: name(), verbose: false };
+    let first = |what: &str| what.lines().next().unwrap_or_default().to_owned();
+    let history = match isolation::run::run(&order) {
+        Ok(summary) => return Err(format!("the isolation test passed: {summary}")),
+        Err(failure) => first(&failure.what),
+    };
+    let order = bank::order::Order { rounds: 40, seed, tellers: 4, mutant: name(), verbose: false };
+    match bank::run::run(&order) {
+        Ok(summary) => Err(format!("the bank test passed: {summary}")),
+        Err(failure) => {
+            let by = format!("{history}\n    and {}", first(&failure.what));
+            Ok(Caught { images: None, by })
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::binary;
 use crate::crash::load::Tally;
 use crate::crash::order::Commits;
 use crate::powercut::kind::Kind;
@@ -66,9 +65,7 @@ impl Order {
         }
         match &self.mutant {
             None => setup,
-            Some(mutant) => setup
-                .program(binary::find("postmaster-faults"))
-                .environment("MAMONT_MUTANT", mutant),
+            Some(mutant) => setup.with_mutant(mutant),
         }
     }
 }

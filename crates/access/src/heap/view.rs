@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use sys::mutant::{self, Mutant};
 use txn::{Snapshot, Transaction, Txn, XidStatus};
 use types::Xid;
 
@@ -29,7 +30,7 @@ impl<'a> View<'a> {
 
     /// Whether what others have changed since the transaction's snapshot must not be changed.
     pub fn keeps_snapshot(&self) -> bool {
-        self.keeps_snapshot
+        self.keeps_snapshot && !mutant::on(Mutant::ConcurrentUpdateIgnored)
     }
 
     /// As the process as a whole sees it: its transaction, if it has one, is in progress.

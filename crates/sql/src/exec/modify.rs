@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use catalog::TableDef;
+use sys::mutant::{self, Mutant};
 use types::{Datum, Row, SqlState, TupleId};
 
 use super::scan::{each_version, push_system};
@@ -195,6 +196,9 @@ pub(super) fn update(
                     let returning = update.returning.as_ref();
                     send(execution, &evaluator, table, returning, new_place, new, sink)?;
                     return Ok(Flow::Continue);
+                }
+                Changed::Replaced(newest, _) if mutant::on(Mutant::RowNotLookedAtAgain) => {
+                    place = newest;
                 }
                 Changed::Replaced(newest, values) => {
                     place = newest;
