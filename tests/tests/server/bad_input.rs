@@ -153,7 +153,6 @@ fn what_is_not_there_yet_is_named_and_never_ignored() {
         ("SAVEPOINT s", "savepoint"),
         ("BEGIN ISOLATION LEVEL SERIALIZABLE", "serializable"),
         ("GRANT SELECT ON t TO ann", "grant"),
-        ("VACUUM t", "vacuum"),
         ("LISTEN x", "listen"),
         ("DECLARE c CURSOR FOR SELECT 1", ""),
     ] {
