@@ -36,6 +36,10 @@ pub struct TableDef {
     pub columns: Vec<ColumnDef>,
     /// The types of the columns, as the heap takes them.
     pub types: Vec<ColumnType>,
+    /// The values that columns have in rows stored before they were added; empty if none has any.
+    pub missing: Vec<Datum>,
+    /// Its storage parameters, as `reloptions` has them.
+    pub options: String,
     /// Its indexes, the oldest first.
     pub indexes: Vec<Rc<IndexDef>>,
     /// Its constraints, the oldest first.
@@ -129,6 +133,8 @@ pub struct ConstraintDef {
 impl TableDef {
     /// A relation with nothing but a name and columns.
     pub fn new(schema: &str, name: &str, kind: TableKind, columns: Vec<ColumnDef>) -> TableDef {
+        let has_missing = columns.iter().any(|column| !column.missing.is_null());
+        let missing = columns.iter().map(|column| column.missing.clone());
         TableDef {
             oid: Oid::default(),
             namespace: Oid::default(),
@@ -137,6 +143,8 @@ impl TableDef {
             relfile: RelFileNumber::default(),
             kind,
             types: columns.iter().map(|column| column.ty).collect(),
+            missing: if has_missing { missing.collect() } else { Vec::new() },
+            options: String::new(),
             columns,
             indexes: Vec::new(),
             constraints: Vec::new(),
@@ -154,6 +162,20 @@ impl TableDef {
         self.constraints.iter().find(|constraint| {
             constraint.index == index && constraint.kind != ConstraintKind::ForeignKey
         })
+    }
+
+    /// How full, in percent, inserts may make its pages.
+    pub fn fill_factor(&self) -> u8 {
+        let given = self.options.split(',').find_map(|option| option.strip_prefix("fillfactor="));
+        given.and_then(|number| number.parse().ok()).unwrap_or(100)
+    }
+
+    /// The CHECK constraints, in the order in which they are looked at: by name.
+    pub fn checks(&self) -> Vec<&ConstraintDef> {
+        let is_check = |constraint: &&ConstraintDef| constraint.kind == ConstraintKind::Check;
+        let mut checks: Vec<&ConstraintDef> = self.constraints.iter().filter(is_check).collect();
+        checks.sort_by(|a, b| a.name.cmp(&b.name));
+        checks
     }
 
     /// The position of the column of that name.

@@ -46,7 +46,7 @@ mod statistics;
 pub mod system;
 
 pub use catalog::Catalog;
-pub use ddl::{DependKind, NewIndex, Object, quote_identifier};
+pub use ddl::{DependKind, NewCheck, NewIndex, Object, quote_identifier};
 pub use definition::{
     ColumnDef, ConstraintDef, ConstraintKind, Counted, IndexColumn, IndexDef, TableDef, TableKind,
 };

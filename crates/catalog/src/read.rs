@@ -23,6 +23,7 @@ pub(crate) struct ClassRow {
     is_index: bool,
     columns: usize,
     counted: Counted,
+    options: String,
 }
 
 /// What [`Catalog::scan`] calls for each row.
@@ -117,6 +118,7 @@ impl Catalog {
             namespace: class.namespace,
             relfile: class.relfile,
             counted: class.counted,
+            options: class.options,
             ..TableDef::new(&schema, &class.name, TableKind::Table, columns)
         };
         if class.is_index {
@@ -192,6 +194,7 @@ pub(crate) fn class_row(row: &[Datum]) -> Result<ClassRow, Error> {
                 columns,
                 is_index: changes::text(row, 4) == "i",
                 counted: Counted { pages, tuples: *tuples },
+                options: changes::text(row, class::RELOPTIONS).to_owned(),
             })
         }
         _ => Err(Error::Damaged { relation: oid, why: "row of pg_class makes no sense" }),

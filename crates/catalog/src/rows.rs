@@ -13,13 +13,25 @@ use crate::system::{PG_ATTRIBUTE, PG_CLASS, PG_CONSTRAINT, PG_INDEX, SystemTable
 /// A row, and the system table that it belongs into.
 pub(crate) type SystemRow = (&'static SystemTable, Vec<Datum>);
 
+/// Where columns stand in a row of `pg_attribute`.
+pub(crate) mod attribute {
+    pub const NAME: usize = 1;
+    pub const NUMBER: usize = 4;
+    pub const NOT_NULL: usize = 5;
+    pub const HAS_DEFAULT: usize = 6;
+    pub const IS_DROPPED: usize = 7;
+    pub const HAS_MISSING: usize = 8;
+}
+
 /// Where columns stand in a row of `pg_class`.
 pub(crate) mod class {
     pub const RELFILENODE: usize = 3;
+    pub const RELNATTS: usize = 5;
     pub const RELFROZENXID: usize = 6;
     pub const RELHASINDEX: usize = 7;
     pub const RELPAGES: usize = 8;
     pub const RELTUPLES: usize = 9;
+    pub const RELOPTIONS: usize = 10;
     pub const RELALLVISIBLE: usize = 11;
 }
 
@@ -110,7 +122,7 @@ pub(crate) fn rows_of(table: &TableDef, frozen: Xid) -> Vec<SystemRow> {
             Datum::Bool(!table.indexes.is_empty()),
             Datum::Int4(i32::try_from(table.counted.pages).unwrap_or(i32::MAX)),
             Datum::Float4(table.counted.tuples),
-            text(""),
+            text(table.options.clone()),
             Datum::Int4(0),
         ],
     )];

@@ -12,7 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use access::{Access, Heap, Outcome};
+use access::{Access, Heap, Outcome, Shape};
 use buffer::BufferPool;
 use catalog::{Catalog, TableDef};
 use config::Settings;
@@ -142,7 +142,10 @@ impl Engine {
     }
 
     fn heap<'a>(&'a self, table: &'a TableDef) -> Heap<'a> {
+        let shape = Shape { fill_factor: table.fill_factor(), ..Shape::default() };
         Heap::new(&self.rooms.access, table.relfile, &table.types)
+            .with(shape)
+            .with_missing(&table.missing)
     }
 
     /// The snapshot of the command.
@@ -253,6 +256,12 @@ impl Storage for Engine {
             // What the statement reads from here on, it reads with the change.
             self.drop_snapshot();
         }
+        Ok(())
+    }
+
+    fn read_newest(&self) -> Result<()> {
+        let taken = self.with_transaction(|tx| Ok(Rc::new(self.rooms.txn.snapshot(tx))))?;
+        *self.snapshot.borrow_mut() = Some(taken);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use catalog::{ColumnDef, TableDef};
+use catalog::{ColumnDef, NewCheck, TableDef};
 use types::ColumnType;
 
 use crate::bind::TableName;
@@ -136,8 +136,19 @@ pub(crate) struct Insert {
     pub columns: Vec<ColumnSource>,
     /// The rows.
     pub source: InsertSource,
+    /// The CHECKs of the table.
+    pub checks: Vec<Check>,
     /// RETURNING
     pub returning: Option<Returning>,
+}
+
+/// A CHECK: no new row may make it false.
+#[derive(Debug, Clone)]
+pub(crate) struct Check {
+    /// The constraint's name.
+    pub name: String,
+    /// What it says.
+    pub expr: Expr,
 }
 
 /// Where the value of a column of a new row comes from.
@@ -169,6 +180,8 @@ pub(crate) struct Update {
     pub filter: Option<Expr>,
     /// Which columns get which values.
     pub assignments: Vec<(usize, Expr)>,
+    /// The CHECKs of the table.
+    pub checks: Vec<Check>,
     /// RETURNING
     pub returning: Option<Returning>,
 }
@@ -193,6 +206,10 @@ pub(crate) struct Create {
     pub name: TableName,
     /// Its columns.
     pub columns: Vec<ColumnDef>,
+    /// Its CHECKs.
+    pub checks: Vec<NewCheck>,
+    /// Its storage parameters.
+    pub options: String,
     /// Whether it is no error if there is one.
     pub if_not_exists: bool,
 }

@@ -130,6 +130,8 @@ pub(crate) trait Storage {
         work: &mut dyn FnMut(&Catalog, &mut Transaction) -> Result<()>,
     ) -> Result<()>;
 
+    /// Has the statement see from here on what is committed now, under every isolation level.
+    fn read_newest(&self) -> Result<()>;
     /// Visits the rows of a table that the statement sees. No lock is held during a visit.
     fn scan(
         &self,

@@ -89,8 +89,10 @@ macro_rules! golden {
 }
 
 golden! {
+    alter_table
     analyze
     changes
+    checks
     copy
     example
     explain

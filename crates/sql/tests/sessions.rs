@@ -262,3 +262,44 @@ fn many_rows_go_in_and_come_back_identical() {
     assert!(out.iter().zip(&rows).all(|(out, row)| out.strip_prefix("ROW ") == Some(row)));
     assert_eq!(out.len(), rows.len());
 }
+
+#[test]
+fn statements_follow_what_alter_table_does_elsewhere() {
+    let world = world();
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    answers(&mut first, "PREPARE p AS INSERT INTO t (a) VALUES ($1) RETURNING *");
+    for line in ["SELECT * FROM t WHERE a = 1", "EXECUTE p(4)", "UPDATE t SET b = 'u' WHERE a = 1"]
+    {
+        answers(&mut first, line);
+    }
+    let other = world.spawn(1, || {
+        let mut second = session(&world);
+        let line = "ALTER TABLE t ADD c int DEFAULT 7 CHECK (c < 10), DROP b; \
+                    ALTER TABLE t ADD CHECK (a < 100)";
+        assert_eq!(answers(&mut second, line), ["OK ALTER TABLE", "OK ALTER TABLE"]);
+    });
+    other.join();
+    assert_eq!(answers(&mut first, "SELECT * FROM t WHERE a = 1"), ["ROW 1\t7", "OK SELECT 1"]);
+    assert_eq!(answers(&mut first, "EXECUTE p(5)"), ["ROW 5\t7", "OK INSERT 0 1"]);
+    let told = answers(&mut first, "EXECUTE p(500)");
+    assert!(told[0].starts_with("ERROR 23514 "), "{told:?}");
+    let told = answers(&mut first, "UPDATE t SET b = 'u' WHERE a = 1");
+    assert!(told[0].starts_with("ERROR 42703 "), "{told:?}");
+}
+
+#[test]
+fn what_alter_table_checks_holds_for_rows_that_its_snapshot_does_not_see() {
+    let world = world();
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    answers(&mut first, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM pg_class");
+    let other = world.spawn(1, || {
+        let mut second = session(&world);
+        assert_eq!(answers(&mut second, "INSERT INTO t VALUES (NULL, 'new')"), ["OK INSERT 0 1"]);
+    });
+    other.join();
+    assert_eq!(answers(&mut first, "SELECT count(*) FROM t"), ["ROW 3", "OK SELECT 1"]);
+    let told = answers(&mut first, "ALTER TABLE t ALTER a SET NOT NULL");
+    assert!(told[0].starts_with("ERROR 23502 "), "{told:?}");
+}

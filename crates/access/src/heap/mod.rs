@@ -85,18 +85,26 @@ pub struct Heap<'a> {
     rel: RelFileNumber,
     columns: &'a [ColumnType],
     shape: Shape<'a>,
+    missing: &'a [Datum],
 }
 
 impl<'a> Heap<'a> {
     /// The table in that file, with columns of these types and no index.
     pub fn new(access: &'a Access, rel: RelFileNumber, columns: &'a [ColumnType]) -> Self {
-        Heap { access, rel, columns, shape: Shape::default() }
+        Heap { access, rel, columns, shape: Shape::default(), missing: &[] }
     }
 
     /// The table with what is known of it besides.
     #[must_use]
     pub fn with(self, shape: Shape<'a>) -> Self {
         Heap { shape, ..self }
+    }
+
+    /// The table with values for columns that row versions from before they were added do not have;
+    /// see [`tuple::fill_missing`].
+    #[must_use]
+    pub fn with_missing(self, missing: &'a [Datum]) -> Self {
+        Heap { missing, ..self }
     }
 
     /// Pages of the table.
@@ -118,7 +126,9 @@ impl<'a> Heap<'a> {
         wanted: Option<&[bool]>,
         row: &mut Vec<Datum>,
     ) -> Result<(), Error> {
-        tuple::decode_into(bytes, self.columns, wanted, row).map_err(|what| self.bad(place, what))
+        tuple::decode_into(bytes, self.columns, wanted, row)
+            .and_then(|()| tuple::fill_missing(bytes, self.missing, wanted, row))
+            .map_err(|what| self.bad(place, what))
     }
 
     fn tag(&self, block: BlockNo) -> BufferTag {

@@ -19,7 +19,8 @@
 //! many bytes; the length takes 16 bits, of which the two highest must be 0: they are kept for
 //! values that are stored elsewhere or compressed.
 //!
-//! A version may have fewer columns than its table: the ones missing at the end are null.
+//! A version may have fewer columns than its table: the ones missing at the end have the value that
+//! the table says for them, or are null ([`fill_missing`]).
 //!
 //! Bytes that come from a page or a record are never trusted: every length is checked, and what
 //! does not fit is an error that the caller turns into `XX001`, never a panic.
@@ -27,11 +28,13 @@
 mod decode;
 mod encode;
 mod header;
+mod missing;
 
 pub use decode::{Malformed, are_equal_in, decode_into};
 pub use encode::{encode_into, is_storable};
 pub(crate) use header::at::INFOMASK as INFOMASK_AT;
 pub use header::{HEADER_SIZE, Header, infomask};
+pub use missing::fill_missing;
 
 /// The most bytes a row version may take: an empty page less one line pointer, in units of 8.
 pub const MAX_TUPLE_SIZE: usize = (types::PAGE_SIZE - 32 - 4) & !7;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `table` | tables: created, emptied |
 //! | `index` | indexes, and the constraints that stand on them |
+//! | `constraint` | CHECK |
 //! | `alter` | changes of tables that exist |
 //! | `schema` | schemas, and where names are looked for |
 //! | `depend` | what depends on what; dropping with all that depends on it |
@@ -11,6 +12,7 @@
 //! | `describe` | things as messages name them |
 
 mod alter;
+mod constraint;
 mod depend;
 mod describe;
 mod index;
@@ -18,6 +20,7 @@ mod remove;
 mod schema;
 mod table;
 
+pub use constraint::NewCheck;
 pub use depend::{DependKind, Object};
 pub use describe::quote_identifier;
 pub use index::NewIndex;

@@ -42,6 +42,8 @@ impl Catalog {
         let relation = self.relation_of(tx, object)?;
         if class == PG_CLASS.oid && column == 0 {
             self.remove_relation(tx, oid)?;
+        } else if class == PG_CLASS.oid {
+            self.remove_column(tx, oid, column as usize - 1)?;
         } else if class == PG_CONSTRAINT.oid {
             self.delete_rows(tx, &PG_CONSTRAINT, &|row| changes::is(row, 0, oid))?;
         } else if class == PG_ATTRDEF.oid {

@@ -1,6 +1,6 @@
 //! The clauses of CREATE TABLE, each looked at: sqlparser reads those of many systems.
 
-use sqlparser::ast::{CreateTable, CreateTableOptions, HiveDistributionStyle};
+use sqlparser::ast::{CreateTable, HiveDistributionStyle};
 
 use crate::error::{Error, Result};
 
@@ -42,10 +42,10 @@ pub(super) fn refuse(create: &CreateTable) -> Result<()> {
         snapshot,
         name: _,
         columns: _,
-        constraints,
+        constraints: _,
         hive_distribution,
         hive_formats,
-        table_options,
+        table_options: _,
         file_format,
         location,
         query,
@@ -99,8 +99,6 @@ pub(super) fn refuse(create: &CreateTable) -> Result<()> {
         (*temporary || global.is_some(), "CREATE TEMPORARY TABLE"),
         (*unlogged, "CREATE UNLOGGED TABLE"),
         (*external, "CREATE EXTERNAL TABLE"),
-        (!constraints.is_empty(), "a constraint of a table"),
-        (!matches!(table_options, CreateTableOptions::None), "WITH behind CREATE TABLE"),
         (query.is_some() || with_data.is_some(), "CREATE TABLE AS"),
         (like.is_some(), "LIKE in CREATE TABLE"),
         (on_commit.is_some(), "ON COMMIT"),

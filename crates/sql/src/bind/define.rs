@@ -1,14 +1,17 @@
 //! CREATE TABLE and TRUNCATE.
 
-use catalog::ColumnDef;
+use catalog::{ColumnDef, NewCheck, TableDef, TableKind};
 use sqlparser::ast::{
-    CascadeOption, ColumnDef as AstColumn, ColumnOption, ColumnOptionDef, CreateTable,
-    Expr as AstExpr, ObjectName, Spanned, Truncate, TruncateIdentityOption, TruncateTableTarget,
+    CascadeOption, CheckConstraint, ColumnDef as AstColumn, ColumnOption, ColumnOptionDef,
+    CreateTable, Expr as AstExpr, Ident, ObjectName, Spanned, TableConstraint, Truncate,
+    TruncateIdentityOption, TruncateTableTarget,
 };
 use types::{ColumnType, SqlState};
 
+use super::checks::bind_new_check;
 use super::modify::bind_default;
 use super::names::{name_of, relation_name};
+use super::options::{changed_options, options_of};
 use super::types::bind_type;
 use super::{BindContext, TableName};
 use crate::error::{Error, Result};
@@ -24,26 +27,83 @@ fn position_of(at: u32) -> Option<usize> {
     (at != 0).then_some(at as usize)
 }
 
+/// The constraints that stand behind columns, as the parser read them.
+#[derive(Default)]
+pub(crate) struct Behind<'a> {
+    checks: Vec<(Option<&'a Ident>, &'a CheckConstraint, usize)>,
+}
+
+impl Behind<'_> {
+    /// The CHECKs, bound over the columns of the table.
+    pub(crate) fn checks(
+        &self,
+        context: &BindContext<'_>,
+        table: &TableDef,
+    ) -> Result<Vec<NewCheck>> {
+        let checks = self.checks.iter();
+        checks
+            .map(|(name, check, column)| {
+                bind_new_check(context, check, *name, table, Some(*column))
+            })
+            .collect()
+    }
+}
+
 /// CREATE TABLE
 pub(crate) fn bind_create(context: &BindContext<'_>, create: &CreateTable) -> Result<Create> {
     super::create_clauses::refuse(create)?;
+    let name = table_name(context, &create.name)?;
+    let mut behind = Behind::default();
     let mut columns: Vec<ColumnDef> = Vec::with_capacity(create.columns.len());
     for column in &create.columns {
-        let column = bind_column(context, column)?;
+        let column = bind_column(context, column, columns.len(), &mut behind)?;
         if columns.iter().any(|known| known.name == column.name) {
             let message = format!("column \"{}\" specified more than once", column.name);
             return Err(Error::new(SqlState::DUPLICATE_COLUMN, message));
         }
         columns.push(column);
     }
+    let table = TableDef::new("", &name.name, TableKind::Table, columns);
+    let mut checks = behind.checks(context, &table)?;
+    for constraint in &create.constraints {
+        match constraint {
+            TableConstraint::Check(check) => {
+                checks.push(bind_new_check(context, check, None, &table, None)?);
+            }
+            other => return Err(Error::unsupported(constraint_name(other))),
+        }
+    }
+    let given = options_of(&create.table_options)?;
     Ok(Create {
-        name: table_name(context, &create.name)?,
-        columns,
+        name,
+        columns: table.columns,
+        checks,
+        options: changed_options("", &given)?,
         if_not_exists: create.if_not_exists,
     })
 }
 
-fn bind_column(context: &BindContext<'_>, column: &AstColumn) -> Result<ColumnDef> {
+/// What a constraint of a table is called.
+pub(crate) fn constraint_name(constraint: &TableConstraint) -> &'static str {
+    match constraint {
+        TableConstraint::PrimaryKey(_) => "PRIMARY KEY",
+        TableConstraint::Unique(_) => "UNIQUE",
+        TableConstraint::ForeignKey(_) => "FOREIGN KEY",
+        TableConstraint::Check(_) => "CHECK",
+        TableConstraint::PrimaryKeyUsingIndex(_) | TableConstraint::UniqueUsingIndex(_) => {
+            "USING INDEX"
+        }
+        _ => "a constraint that PostgreSQL does not have",
+    }
+}
+
+/// A column as CREATE TABLE and ALTER TABLE define it; it will be the one of that number.
+pub(crate) fn bind_column<'a>(
+    context: &BindContext<'_>,
+    column: &'a AstColumn,
+    number: usize,
+    behind: &mut Behind<'a>,
+) -> Result<ColumnDef> {
     let AstColumn { name, data_type, options } = column;
     let position = context.source.position(name.span.start);
     let column_name = name_of(name).map_err(|error| error.at(position))?;
@@ -63,7 +123,8 @@ fn bind_column(context: &BindContext<'_>, column: &AstColumn) -> Result<ColumnDe
         let twice = |what: &str| {
             Error::syntax(format!("{what} specified for column \"{column_name}\"")).at(position)
         };
-        if constraint.is_some() && !matches!(option, ColumnOption::NotNull) {
+        let nameable = matches!(option, ColumnOption::NotNull | ColumnOption::Check(_));
+        if constraint.is_some() && !nameable {
             return Err(Error::unsupported("a named constraint").at(position));
         }
         match option {
@@ -80,6 +141,7 @@ fn bind_column(context: &BindContext<'_>, column: &AstColumn) -> Result<ColumnDe
                 }
                 default = Some(default_text(context, expr, &column_name, ty.ty)?);
             }
+            ColumnOption::Check(check) => behind.checks.push((constraint.as_ref(), check, number)),
             other => return Err(Error::unsupported(option_name(other)).at(position)),
         }
     }
@@ -92,7 +154,7 @@ fn is_storable(ty: ColumnType) -> bool {
 }
 
 /// The text of a default, once it is known to be good.
-fn default_text(
+pub(crate) fn default_text(
     context: &BindContext<'_>,
     expr: &AstExpr,
     name: &str,
@@ -110,7 +172,6 @@ fn option_name(option: &ColumnOption) -> String {
         ColumnOption::PrimaryKey(_) => "PRIMARY KEY",
         ColumnOption::Unique(_) => "UNIQUE",
         ColumnOption::ForeignKey(_) => "REFERENCES",
-        ColumnOption::Check(_) => "CHECK",
         ColumnOption::Collation(_) => "COLLATE",
         ColumnOption::Generated { .. } | ColumnOption::Identity(_) => "GENERATED",
         _ => "this option of a column",

@@ -133,7 +133,7 @@ fn bind_series(
     let name = alias.unwrap_or_else(|| "generate_series".to_owned());
     let scope = Scope {
         table: Some(name.clone()),
-        columns: vec![ScopeColumn { name, ty }],
+        columns: vec![ScopeColumn::new(name, ty)],
         wanted: vec![false],
         ..Scope::default()
     };

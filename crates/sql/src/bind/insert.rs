@@ -8,6 +8,7 @@ use sqlparser::ast::{
 use txn::LockMode;
 use types::ColumnType;
 
+use super::checks::bind_checks;
 use super::modify::{default_of, is_default, open_for_change, position_of, target_columns};
 use super::names::{fold, relation_name};
 use super::select::{Unknowns, bind_query};
@@ -127,7 +128,8 @@ pub(crate) fn bind_insert(context: &BindContext<'_>, insert: &AstInsert) -> Resu
     }
     let scope = Scope::of_table(&table, parts.alias);
     let returning = context.binder(scope).bind_returning(parts.returning)?;
-    Ok(Insert { table, columns, source, returning })
+    let checks = bind_checks(context, &table)?;
+    Ok(Insert { table, columns, source, checks, returning })
 }
 
 /// The lists of a VALUES with nothing else around it.

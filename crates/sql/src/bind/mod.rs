@@ -10,6 +10,7 @@
 //! | `types`, `names` | names of types, identifiers |
 //! | `select`, `from`, `order`, `group` | queries |
 //! | `insert`, `modify` | INSERT; UPDATE, DELETE |
+//! | `checks` | CHECK constraints |
 //! | `define` | CREATE TABLE, TRUNCATE |
 //!
 //! Invariants:
@@ -20,6 +21,7 @@
 //! - Binding has no side effects; tables come in from outside.
 
 mod calls;
+mod checks;
 pub(crate) mod coerce;
 mod create_clauses;
 mod define;
@@ -30,6 +32,7 @@ mod insert;
 mod literal;
 mod modify;
 pub(crate) mod names;
+mod options;
 mod order;
 pub(crate) mod resolve;
 pub(crate) mod scope;
@@ -50,12 +53,18 @@ use crate::expr::eval::EvalContext;
 use crate::expr::{Expr, MAX_DEPTH, Node};
 use crate::functions::Environment;
 use crate::parse::{Source, too_complex};
+pub(crate) use checks::{bind_checks, bind_new_check, renamed_checks};
 pub(crate) use coerce::Context;
-pub(crate) use define::{bind_create, bind_truncate};
+pub(crate) use define::{
+    Behind, bind_column, bind_create, bind_truncate, constraint_name, default_text,
+};
 pub(crate) use group::group_names;
 pub(crate) use insert::bind_insert;
-pub(crate) use modify::{bind_delete, bind_update, copy_columns, default_of, open_for_change};
+pub(crate) use modify::{
+    bind_default, bind_delete, bind_update, copy_columns, default_of, open_for_change,
+};
 pub(crate) use names::TableName;
+pub(crate) use options::changed_options;
 pub(crate) use scope::Scope;
 pub(crate) use select::{Unknowns, bind_query};
 

@@ -10,6 +10,7 @@ use sqlparser::ast::{
 use txn::LockMode;
 use types::{ColumnType, Datum, SqlState};
 
+use super::checks::bind_checks;
 use super::from::alias_of;
 use super::names::relation_name;
 use super::select::Unknowns;
@@ -157,7 +158,7 @@ pub(super) fn target_columns(
     names: &[ObjectName],
 ) -> Result<Vec<usize>> {
     if names.is_empty() {
-        return Ok((0..table.columns.len()).collect());
+        return Ok(table.live_columns().collect());
     }
     let mut targets = Vec::with_capacity(names.len());
     for name in names {
@@ -258,6 +259,10 @@ pub(crate) fn bind_update(context: &BindContext<'_>, update: &AstUpdate) -> Resu
     };
     let filter_system = binder.scope.uses_system;
     let returning = binder.bind_returning(returning.as_deref())?;
+    // What was dropped takes no room in the new version.
+    let dropped = (0..table.columns.len()).filter(|index| table.columns[*index].dropped);
+    bound.extend(dropped.map(|index| (index, Expr::constant(Datum::Null, ColumnType::Text))));
+    let checks = bind_checks(context, &table)?;
     let names = binder.scope.names();
     let source = TableSource {
         // The new version holds every column, also those that stay.
@@ -266,7 +271,7 @@ pub(crate) fn bind_update(context: &BindContext<'_>, update: &AstUpdate) -> Resu
         alias,
         system: filter_system,
     };
-    Ok(Update { source, names, filter, assignments: bound, returning })
+    Ok(Update { source, names, filter, assignments: bound, checks, returning })
 }
 
 fn bind_assignment(
@@ -366,7 +371,7 @@ pub(crate) fn copy_columns(
     names: &[(String, Option<usize>)],
 ) -> Result<Vec<usize>> {
     if names.is_empty() {
-        return Ok((0..table.columns.len()).collect());
+        return Ok(table.live_columns().collect());
     }
     let mut columns = Vec::with_capacity(names.len());
     for (name, position) in names {

@@ -18,6 +18,15 @@ pub(crate) struct ScopeColumn {
     pub name: String,
     /// Its type.
     pub ty: ColumnType,
+    /// Whether it was dropped: it has a place, and no name.
+    pub dropped: bool,
+}
+
+impl ScopeColumn {
+    /// A column of that name.
+    pub(crate) fn new(name: impl Into<String>, ty: ColumnType) -> ScopeColumn {
+        ScopeColumn { name: name.into(), ty, dropped: false }
+    }
 }
 
 /// The columns of a query's table.
@@ -50,10 +59,10 @@ pub(crate) const SYSTEM_COLUMNS: [(&str, ColumnType); 4] = [
 impl Scope {
     /// The columns of a table known by that name.
     pub(crate) fn of_table(table: &catalog::TableDef, alias: Option<String>) -> Scope {
-        let columns = table
-            .columns
-            .iter()
-            .map(|column| ScopeColumn { name: column.name.clone(), ty: column.ty });
+        let columns = table.columns.iter().map(|column| ScopeColumn {
+            dropped: column.dropped,
+            ..ScopeColumn::new(&column.name, column.ty)
+        });
         Scope {
             schema: alias.is_none().then(|| table.schema.clone()),
             hidden: alias.as_ref().map(|_| table.name.clone()),
@@ -72,7 +81,7 @@ impl Scope {
     }
 
     fn index_of(&self, name: &str) -> Option<(usize, ColumnType)> {
-        let own = self.columns.iter().position(|column| column.name == name);
+        let own = self.columns.iter().position(|column| !column.dropped && column.name == name);
         if let Some(index) = own {
             return Some((index, self.columns[index].ty));
         }

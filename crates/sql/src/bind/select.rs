@@ -259,7 +259,7 @@ fn bind_values(
                 row[place] = expr;
             }
         }
-        columns.push(ScopeColumn { name: format!("column{}", place + 1), ty });
+        columns.push(ScopeColumn::new(format!("column{}", place + 1), ty));
     }
     let mut binder = context.binder(Scope {
         table: None,
@@ -286,7 +286,8 @@ impl Binder<'_> {
     /// Every column, for `*`.
     pub(super) fn all_columns(&mut self) -> Vec<Target> {
         let columns = self.scope.columns.clone();
-        let targets = columns.into_iter().enumerate().map(|(index, column)| Target {
+        let shown = columns.into_iter().enumerate().filter(|(_, column)| !column.dropped);
+        let targets = shown.map(|(index, column)| Target {
             expr: self.column(index, column.ty),
             name: column.name,
         });

@@ -6,14 +6,15 @@
 use types::{Datum, Row, SqlState};
 
 use super::Execution;
-use super::modify::check_not_null;
-use crate::bind::{BindContext, TableName, copy_columns, default_of, open_for_change};
+use super::modify::{check_not_null, check_row};
+use crate::bind::{BindContext, TableName, bind_checks, copy_columns, default_of, open_for_change};
 use crate::copy::options::{CopyOptions, Header, check};
 use crate::copy::{Fields, bad_format, csv, text};
 use crate::error::{Error, Result};
 use crate::expr::Expr;
 use crate::output::{CopyFormat, CopyLine, Output};
 use crate::parse::{CopyStatement, CopySubject};
+use crate::planned::Check;
 use crate::values;
 use catalog::TableDef;
 use txn::LockMode;
@@ -82,6 +83,7 @@ struct Target<'a> {
     columns: Vec<usize>,
     /// The defaults of the others.
     defaults: Vec<(usize, Expr)>,
+    checks: Vec<Check>,
 }
 
 /// Runs a COPY FROM; answers how many rows were added.
@@ -105,7 +107,9 @@ pub(crate) fn copy_from(
     for column in (0..table.columns.len()).filter(|column| !columns.contains(column)) {
         defaults.push((column, default_of(context, &table, column)?));
     }
-    let target = Target { table: &table, options: check(options, true)?, columns, defaults };
+    let checks = bind_checks(context, &table)?;
+    let target =
+        Target { table: &table, options: check(options, true)?, columns, defaults, checks };
     check_forced(&target)?;
     reader.begin(target.options.format, target.columns.len())?;
     let mut lines = Lines {
@@ -242,7 +246,7 @@ impl Lines<'_, '_, '_> {
         }
         self.decode().map_err(|error| self.at_line(error))?;
         self.check_count().map_err(|error| self.at_line(error))?;
-        let Target { table, columns, defaults, .. } = self.target;
+        let Target { table, columns, defaults, checks, .. } = self.target;
         row.clear();
         row.resize(table.columns.len(), Datum::Null);
         let now = self.execution.session.clock();
@@ -257,7 +261,9 @@ impl Lines<'_, '_, '_> {
         for (column, default) in defaults {
             row[*column] = evaluator.value(default, &[]).map_err(|error| self.at_line(error))?;
         }
-        check_not_null(table, row).map_err(|error| self.at_line(error))?;
+        check_not_null(table, row)
+            .and_then(|()| check_row(&evaluator, table, checks, row))
+            .map_err(|error| self.at_line(error))?;
         Ok(true)
     }
 

@@ -20,7 +20,15 @@ pub(super) fn create(
     let storage = &execution.session.storage;
     let (name, columns) = (&create.name, create.columns.clone());
     let done = storage.define(|catalog, tx| {
-        catalog.create_table(tx, name.schema.as_deref(), &name.name, columns)
+        let schema = name.schema.as_deref();
+        let mut table = catalog.create_table(tx, schema, &name.name, columns)?;
+        if !create.options.is_empty() {
+            table = catalog.set_options(tx, table.oid, &create.options)?;
+        }
+        for check in &create.checks {
+            (table, _) = catalog.add_check(tx, &table, check)?;
+        }
+        Ok(table)
     });
     match done {
         Ok(_) => {}

@@ -14,7 +14,7 @@ use super::{Execution, Sink, query};
 use crate::error::{Error, Result};
 use crate::expr::Expr;
 use crate::expr::eval::EvalContext;
-use crate::planned::{ColumnSource, Delete, Insert, InsertSource, Returning, Update};
+use crate::planned::{Check, ColumnSource, Delete, Insert, InsertSource, Returning, Update};
 use crate::storage::{Changed, Flow};
 use crate::values::{Style, output};
 
@@ -67,6 +67,7 @@ impl Inserter<'_, '_> {
             });
         }
         check_not_null(table, &row)?;
+        check_row(self.evaluator, table, &self.insert.checks, &row)?;
         let storage = &self.execution.session.storage;
         let place = storage.insert(table, &row)?;
         self.count += 1;
@@ -94,14 +95,42 @@ pub(super) fn check_not_null(table: &TableDef, row: &[Datum]) -> Result<()> {
             column.name, table.name
         ),
     )
-    .detail(format!("Failing row contains ({}).", describe(row))))
+    .detail(failing(table, row)))
+}
+
+/// `23514`, with the row as the particulars.
+pub(super) fn check_row(
+    evaluator: &EvalContext<'_>,
+    table: &TableDef,
+    checks: &[Check],
+    row: &[Datum],
+) -> Result<()> {
+    for check in checks {
+        // NULL is no violation.
+        if evaluator.value(&check.expr, row)? == Datum::Bool(false) {
+            return Err(Error::new(
+                SqlState::CHECK_VIOLATION,
+                format!(
+                    "new row for relation \"{}\" violates check constraint \"{}\"",
+                    table.name, check.name
+                ),
+            )
+            .detail(failing(table, row)));
+        }
+    }
+    Ok(())
+}
+
+fn failing(table: &TableDef, row: &[Datum]) -> String {
+    format!("Failing row contains ({}).", describe(table, row))
 }
 
 /// The values of a row as PostgreSQL shows them: each cut to 64 bytes.
-fn describe(row: &[Datum]) -> String {
+fn describe(table: &TableDef, row: &[Datum]) -> String {
     const SHOWN: usize = 64;
     let mut out = String::new();
-    for (place, value) in row.iter().enumerate() {
+    for (place, column) in table.live_columns().enumerate() {
+        let value = row.get(column).unwrap_or(&Datum::Null);
         if place > 0 {
             out.push_str(", ");
         }
@@ -189,6 +218,7 @@ pub(super) fn update(
                 new[*column] = evaluator.value(expr, row)?;
             }
             check_not_null(table, &new)?;
+            check_row(&evaluator, table, &update.checks, &new)?;
             match storage.update(table, place, &new)? {
                 Changed::Gone => return Ok(Flow::Continue),
                 Changed::Done(new_place) => {

@@ -40,7 +40,7 @@ pub(crate) fn analyze(
             live.round(),
         )
     })?;
-    let heap = Heap::new(&rooms.access, table.relfile, &table.types);
+    let heap = Heap::new(&rooms.access, table.relfile, &table.types).with_missing(&table.missing);
     let found = statistics_of(&heap, table, &sampled.rows, columns, live.round(), work, rooms)?;
     rooms.catalog.set_column_statistics(tx, table.oid, &found).map_err(told)?;
     let before = rooms.catalog.relation_size(tx, table.oid).map_err(told)?;
@@ -60,7 +60,7 @@ fn sample(
     table: &TableDef,
     work: &mut Work<'_, '_>,
 ) -> Result<Sampled> {
-    let heap = Heap::new(&rooms.access, table.relfile, &table.types);
+    let heap = Heap::new(&rooms.access, table.relfile, &table.types).with_missing(&table.missing);
     // While it samples, rows that die meanwhile cannot be removed; it reads few pages.
     let snapshot = rooms.txn.snapshot(tx);
     let wanted = work.job.target.saturating_mul(ROWS_PER_VALUE);

@@ -1,9 +1,10 @@
 //! Definitions that are read by hand: CREATE SCHEMA, ALTER TABLE, and DROP of everything.
 
+use sqlparser::ast;
 use sqlparser::tokenizer::Token;
 
-use super::Statement;
 use super::cursor::Cursor;
+use super::{Statement, alter};
 use crate::bind::TableName;
 use crate::error::Result;
 
@@ -66,7 +67,7 @@ pub(crate) struct AlterTable {
     /// Whether it is no error if there is none.
     pub if_exists: bool,
     /// What is to be done to it.
-    pub action: Alteration,
+    pub actions: Vec<Alteration>,
 }
 
 /// What ALTER TABLE does.
@@ -74,6 +75,30 @@ pub(crate) struct AlterTable {
 pub(crate) enum Alteration {
     /// SET SCHEMA
     SetSchema(String),
+    /// RENAME
+    Rename(Rename),
+    /// ADD COLUMN
+    AddColumn { column: Box<ast::ColumnDef>, if_not_exists: bool },
+    /// DROP COLUMN
+    DropColumn { name: String, if_exists: bool, cascade: bool },
+    /// ADD CONSTRAINT
+    AddConstraint(Box<ast::TableConstraint>),
+    /// DROP CONSTRAINT
+    DropConstraint { name: String, if_exists: bool, cascade: bool },
+    /// ALTER COLUMN … SET DEFAULT, DROP DEFAULT
+    SetDefault { column: String, default: Option<Box<ast::Expr>> },
+    /// ALTER COLUMN … SET NOT NULL, DROP NOT NULL
+    SetNotNull { column: String, not_null: bool },
+    /// SET (…), RESET (…): storage parameters
+    SetOptions(Vec<(String, Option<String>)>),
+}
+
+/// What is renamed, and how it is called then.
+#[derive(Debug)]
+pub(crate) enum Rename {
+    Table { to: String },
+    Column { from: String, to: String },
+    Constraint { from: String, to: String },
 }
 
 impl Definition {
@@ -97,9 +122,9 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
     } else if let Some(kind) = dropped_kind(cursor) {
         Definition::Drop(drop_of(cursor, kind)?)
     } else if cursor.words(&["ALTER", "TABLE"]) {
-        match alter_table(cursor)? {
-            Some(alter) => Definition::AlterTable(alter),
-            None => return Ok(Some(unsupported(cursor, "this form of ALTER TABLE"))),
+        match alter::parse(cursor)? {
+            Ok(alter) => Definition::AlterTable(alter),
+            Err(what) => return Ok(Some(unsupported(cursor, what))),
         }
     } else {
         return Ok(None);
@@ -145,17 +170,6 @@ pub(super) fn table_name(cursor: &mut Cursor<'_>) -> Result<TableName> {
         parts.push(cursor.name()?);
     }
     TableName::from_parts(parts, at)
-}
-
-fn alter_table(cursor: &mut Cursor<'_>) -> Result<Option<AlterTable>> {
-    let if_exists = cursor.words(&["IF", "EXISTS"]);
-    let _ = cursor.word("ONLY");
-    let name = table_name(cursor)?;
-    if !cursor.words(&["SET", "SCHEMA"]) {
-        return Ok(None);
-    }
-    let action = Alteration::SetSchema(cursor.name()?);
-    Ok(Some(AlterTable { name, if_exists, action }))
 }
 
 #[cfg(test)]

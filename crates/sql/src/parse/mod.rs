@@ -12,6 +12,7 @@
 //! Statements that `sqlparser` does not know, or takes with a looser grammar than PostgreSQL's,
 //! are read here by hand.
 
+mod alter;
 mod copy;
 mod cursor;
 mod define;
@@ -26,14 +27,14 @@ use std::rc::Rc;
 use sqlparser::ast;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::Keyword;
-use sqlparser::parser::Parser;
+use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer};
 use types::{Severity, SqlState};
 
 use crate::error::{Error, Result};
 pub(crate) use copy::{CopyOption, CopyStatement, CopySubject, Endpoint, OptionValue};
 use cursor::Cursor;
-pub(crate) use define::{AlterTable, Alteration, Definition, Drop, DropKind};
+pub(crate) use define::{AlterTable, Alteration, Definition, Drop, DropKind, Rename};
 pub(crate) use failure::too_complex;
 use failure::{from_parser_error, lower_first};
 pub(crate) use source::Source;
@@ -278,6 +279,21 @@ fn parse_definition(tokens: &[TokenWithSpan], source: &Source) -> Result<Stateme
     Ok(Statement::Unsupported(name.join(" ")))
 }
 
+/// Has sqlparser read a part of a statement that is read by hand; what it has not taken is left.
+fn parse_part<T>(
+    cursor: &mut Cursor<'_>,
+    read: impl FnOnce(&mut Parser<'_>) -> std::result::Result<T, ParserError>,
+) -> Result<T> {
+    let tokens = cursor.rest();
+    let mut parser = Parser::new(&DIALECT)
+        .with_recursion_limit(PARSER_DEPTH)
+        .with_tokens_with_locations(tokens.to_vec());
+    let part =
+        read(&mut parser).map_err(|error| from_parser_error(error, tokens, cursor.source))?;
+    cursor.skip(parser.index());
+    Ok(part)
+}
+
 fn parse_sql(tokens: &[TokenWithSpan], source: &Source) -> Result<Statement> {
     let mut parser = Parser::new(&DIALECT)
         .with_recursion_limit(PARSER_DEPTH)
@@ -343,6 +359,28 @@ pub(crate) fn parse_expression(text: &str) -> Result<ast::Expr> {
         rest if rest.token == Token::EOF => Ok(expr),
         rest => Err(source.unexpected(Some(&rest))),
     }
+}
+
+/// A text with some of its words replaced by what `replace` says; it is given each token and the
+/// next one.
+pub(crate) fn replace_words(
+    text: &str,
+    replace: &dyn Fn(&Token, Option<&Token>) -> Option<String>,
+) -> Result<String> {
+    let source = Source::new(text);
+    let mut tokens = Vec::new();
+    Tokenizer::new(&DIALECT, text)
+        .tokenize_with_location_into_buf(&mut tokens)
+        .map_err(|error| Error::syntax(lower_first(&error.message)))?;
+    let mut out = String::with_capacity(text.len());
+    for (place, token) in tokens.iter().enumerate() {
+        let next = tokens.get(place + 1).map(|token| &token.token);
+        match replace(&token.token, next) {
+            Some(word) => out.push_str(&word),
+            None => out.push_str(source.slice(token.span.start, token.span.end)),
+        }
+    }
+    Ok(out)
 }
 
 #[cfg(test)]

@@ -101,7 +101,10 @@ impl Session {
             Statement::Define(definition) => {
                 self.refuse_if_read_only(&definition.tag())?;
                 self.has_run = true;
-                define(&Execution::new(&self.context, &[]), definition, out)
+                let params = Parameters::default();
+                let tables = UsedTables::new(&self.context);
+                let context = bind_context(&self.context, &request.source, &params, &tables);
+                define(&Execution::new(&self.context, &[]), &context, definition, out)
             }
             Statement::Copy(copy) => self.copy_out(request, copy, out),
             Statement::Unsupported(name) => Err(Error::unsupported(name)),

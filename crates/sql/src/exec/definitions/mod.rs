@@ -6,6 +6,7 @@ mod drop;
 use types::SqlState;
 
 use super::Execution;
+use crate::bind::BindContext;
 use crate::error::{Report, Result};
 use crate::output::Output;
 use crate::parse::Definition;
@@ -14,6 +15,7 @@ use crate::session::Weight;
 /// Carries a definition out; answers its tag.
 pub(crate) fn define(
     execution: &Execution<'_>,
+    context: &BindContext<'_>,
     definition: &Definition,
     out: &mut dyn Output,
 ) -> Result<String> {
@@ -22,7 +24,7 @@ pub(crate) fn define(
             create_schema(execution, name, *if_not_exists, out)?;
         }
         Definition::Drop(what) => drop::drop_things(execution, what, out)?,
-        Definition::AlterTable(alter) => alter::alter_table(execution, alter, out)?,
+        Definition::AlterTable(alter) => alter::alter_table(execution, context, alter, out)?,
     }
     Ok(definition.tag())
 }
