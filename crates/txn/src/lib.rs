@@ -50,7 +50,7 @@ mod xid;
 mod tests;
 
 pub use error::{Error, Result};
-pub use lock::{LockManager, LockMode, LockRow, LockTag};
+pub use lock::{LockManager, LockMode, LockOwner, LockRow, LockTag};
 pub use shared::TxnRegions;
 pub use snapshot::{Snapshot, XidStatus};
 pub use statistics::Statistics;

@@ -24,15 +24,15 @@
 //! both under its process number: whoever cleans up can do what `give_up` and `release_all` do.
 //! For now shared memory is reset.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::Cell;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use shmem::{HEAVY_LOCK_SLOTS, ProcSlot, Rank, Segment, WaitEvent, Woken, proc};
+use shmem::{ProcSlot, Rank, Segment, WaitEvent, Woken, proc};
 use sys::signal::Pending;
 
-use super::mode::{LockMode, Modes};
+use super::held::HeldLocks;
+use super::mode::LockMode;
 use super::queue::{Granted, Place};
 use super::table::{LockRegions, Table};
 use super::tag::LockTag;
@@ -47,16 +47,28 @@ pub struct LockManager {
     pub(crate) procs: &'static [ProcSlot],
     /// How long to wait before looking for a deadlock.
     deadlock_timeout: Cell<Duration>,
-    /// What this process holds. The truth is in the table; this spares looking there.
-    held: RefCell<HashMap<LockTag, Held>>,
+    /// What this process holds.
+    held: HeldLocks,
 }
 
-#[derive(Clone, Copy)]
-struct Held {
-    holder: u32,
-    modes: Modes,
-    /// Its place in the slot's list, if it found room there.
-    in_slot: usize,
+/// For how long a lock is taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LockOwner {
+    /// Until the end of the transaction.
+    Transaction,
+    /// Until it is let go as often as it was taken, or the session ends.
+    Session,
+}
+
+/// What came of asking for a mode.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Asked {
+    /// It is granted; the process's share.
+    Granted(u32),
+    /// The process has queued up for it; its share.
+    Queued(u32),
+    /// It would have to wait, and did not want to.
+    Refused,
 }
 
 impl LockManager {
@@ -71,7 +83,7 @@ impl LockManager {
             table: Table::new(segment, regions),
             procs,
             deadlock_timeout: Cell::new(deadlock_timeout),
-            held: RefCell::default(),
+            held: HeldLocks::default(),
         }
     }
 
@@ -90,29 +102,52 @@ impl LockManager {
         self.procs.get(process as usize).unwrap_or_else(|| proc::me())
     }
 
+    /// What this process holds.
+    pub(super) fn held(&self) -> &HeldLocks {
+        self.held.belong_to(self.process());
+        &self.held
+    }
+
     /// Takes a lock, waiting for it if need be, and keeps it until the end of the transaction.
     ///
     /// Errors: the table is full (`53200`), a deadlock (`40P01`), TERM (`57P01`) or INT (`57014`)
     /// while waiting.
     pub fn acquire(&self, tag: LockTag, mode: LockMode) -> Result<()> {
-        if self.held.borrow().get(&tag).is_some_and(|held| held.modes.has(mode)) {
+        self.acquire_for(LockOwner::Transaction, tag, mode)
+    }
+
+    /// As [`LockManager::acquire`], for that owner.
+    pub fn acquire_for(&self, owner: LockOwner, tag: LockTag, mode: LockMode) -> Result<()> {
+        if self.held().take_again(owner, tag, mode) {
             return Ok(());
         }
-        let (holder, granted) = self.request(tag, mode)?;
-        if !granted {
-            self.sleep(tag, mode, holder)?;
+        match self.request(tag, mode, true)? {
+            Asked::Granted(holder) => self.held().note(owner, tag, mode, holder),
+            Asked::Queued(holder) => self.sleep(owner, tag, mode, holder)?,
+            Asked::Refused => {}
         }
-        self.note(tag, mode, holder);
         Ok(())
+    }
+
+    /// Takes a lock if that needs no waiting; says whether it did. Errors: the table is full.
+    pub fn try_acquire_for(&self, owner: LockOwner, tag: LockTag, mode: LockMode) -> Result<bool> {
+        if self.held().take_again(owner, tag, mode) {
+            return Ok(true);
+        }
+        let asked = self.request(tag, mode, false)?;
+        if let Asked::Granted(holder) = asked {
+            self.held().note(owner, tag, mode, holder);
+        }
+        Ok(matches!(asked, Asked::Granted(_)))
     }
 
     /// Whether this process holds the lock in that mode.
     pub fn holds(&self, tag: LockTag, mode: LockMode) -> bool {
-        self.held.borrow().get(&tag).is_some_and(|held| held.modes.has(mode))
+        self.held().modes(tag).has(mode)
     }
 
-    /// Asks; returns the process's share, and whether the mode was granted. Else it is queued.
-    pub(crate) fn request(&self, tag: LockTag, mode: LockMode) -> Result<(u32, bool)> {
+    /// Asks. What is not granted is queued if `queue`, else nothing has happened.
+    pub(crate) fn request(&self, tag: LockTag, mode: LockMode, queue: bool) -> Result<Asked> {
         assert_no_lwlock();
         let (table, process) = (&self.table, self.process());
         let _partition = table.partition(tag).exclusive(Rank::LockPartition);
@@ -121,7 +156,11 @@ impl LockManager {
         let before = match table.place(lock, own, mode) {
             Place::Now => {
                 table.grant(holder, mode);
-                return Ok((holder, true));
+                return Ok(Asked::Granted(holder));
+            }
+            _ if !queue => {
+                table.leave_if_empty(holder);
+                return Ok(Asked::Refused);
             }
             Place::DeadlockWith(other) => return Err(self.upgrade_deadlock(tag, mode, other)),
             Place::Before(other) => Some(other),
@@ -133,18 +172,23 @@ impl LockManager {
             word.store(value, Ordering::Relaxed);
         }
         table.enqueue(process, lock, mode, before);
-        Ok((holder, false))
+        Ok(Asked::Queued(holder))
     }
 
-    fn sleep(&self, tag: LockTag, mode: LockMode, holder: u32) -> Result<()> {
+    /// Waits in the queue until the mode is granted, and notes it then.
+    fn sleep(&self, owner: LockOwner, tag: LockTag, mode: LockMode, holder: u32) -> Result<()> {
         let event = match tag {
             LockTag::Relation(_) => WaitEvent::LockRelation,
             _ => WaitEvent::Lock,
         };
         let waiter = self.table.waiter(self.process());
         let done = self.sleep_until(event, || Ok(waiter.granted.load(Ordering::Acquire) != 0));
-        if done.is_err() && self.give_up(tag) {
-            self.note(tag, mode, holder);
+        if done.is_ok() || self.give_up(tag) {
+            self.held().note(owner, tag, mode, holder);
+            if done.is_err() && owner == LockOwner::Session {
+                // Granted too late: what a transaction has, its abort releases; this it would not.
+                self.release_for_session(tag, mode);
+            }
         }
         proc::me().waiting_lock.iter().for_each(|word| word.store(0, Ordering::Relaxed));
         done
@@ -196,9 +240,8 @@ impl LockManager {
         let Some((lock, _)) = table.waiter(process).wanted() else { return };
         table.dequeue(process);
         self.wake(&table.grant_next(lock));
-        let share = table.holder_of(lock, process);
-        if let Some(share) = share.filter(|&share| table.holder(share).modes().is_empty()) {
-            table.leave(share);
+        if let Some(share) = table.holder_of(lock, process) {
+            table.leave_if_empty(share);
         }
     }
 
@@ -206,47 +249,20 @@ impl LockManager {
         granted.iter().for_each(|&process| self.slot(process).latch.set());
     }
 
-    /// Notes, here and in the slot, that a mode was granted.
-    pub(super) fn note(&self, tag: LockTag, mode: LockMode, holder: u32) {
-        let slot = proc::me();
-        let mut held = self.held.borrow_mut();
-        let count = held.len();
-        let entry = held.entry(tag).or_insert_with(|| {
-            slot.heavy_lock_count.store(count as u32 + 1, Ordering::Relaxed);
-            Held { holder, modes: Modes::default(), in_slot: count }
-        });
-        entry.modes = entry.modes.with(mode);
-        if let Some(place) = slot.heavy_locks.get(entry.in_slot) {
-            let [kind, number] = tag.words();
-            place.tag_high.store(kind, Ordering::Relaxed);
-            place.tag_low.store(number, Ordering::Relaxed);
-            place.modes.store(u64::from(entry.modes.0), Ordering::Release);
-        }
-    }
-
-    /// Releases everything this process holds: the end of its transaction.
-    pub fn release_all(&self) {
-        let mut held = self.held.borrow_mut();
-        if held.is_empty() {
-            return;
-        }
-        for (tag, held) in held.drain() {
-            self.release(tag, held.holder);
-        }
-        let slot = proc::me();
-        let noted = slot.heavy_lock_count.swap(0, Ordering::Relaxed) as usize;
-        for place in &slot.heavy_locks[..noted.min(HEAVY_LOCK_SLOTS)] {
-            place.modes.store(0, Ordering::Relaxed);
-        }
-    }
-
-    fn release(&self, tag: LockTag, holder: u32) {
+    /// Takes back those modes of the process's share that none of its owners has any more.
+    pub(super) fn release_what_nobody_has(&self, tag: LockTag) {
+        let held = self.held();
+        let Some((holder, kept)) = held.share(tag) else { return };
         let table = &self.table;
-        let _partition = table.partition(tag).exclusive(Rank::LockPartition);
-        let lock = table.holder(holder).lock.load(Ordering::Relaxed);
-        table.revoke_all(holder);
-        self.wake(&table.grant_next(lock));
-        table.leave(holder);
+        let gone = table.holder(holder).modes().minus(kept);
+        if !gone.is_empty() {
+            let _partition = table.partition(tag).exclusive(Rank::LockPartition);
+            let lock = table.holder(holder).lock.load(Ordering::Relaxed);
+            table.revoke(holder, gone);
+            self.wake(&table.grant_next(lock));
+            table.leave_if_empty(holder);
+        }
+        held.released(tag);
     }
 }
 

@@ -3,7 +3,7 @@
 //! - [`mode`](LockMode) and [`tag`](LockTag): how and on what.
 //! - `table`: the shared table, whose entries come from a `pool`; `queue`: who may, who waits
 //!   where, who is next.
-//! - `manager`: asking, sleeping, giving up, releasing. `xid_wait`: the end of a transaction.
+//! - `manager`: asking, sleeping, giving up; `held`: what the process holds, releasing. `xid_wait`: the end of a transaction.
 //! - `deadlock`: cycles among all of these.
 //! - `view`: what `pg_locks` shows.
 //!
@@ -11,6 +11,7 @@
 //! of them is held while a process sleeps for a heavyweight lock.
 
 mod deadlock;
+mod held;
 mod manager;
 mod mode;
 mod pool;
@@ -23,8 +24,9 @@ mod xid_wait;
 #[cfg(test)]
 mod tests;
 
-pub use manager::LockManager;
+pub use held::SESSION_MODES_SHIFT;
 pub(crate) use manager::assert_no_lwlock;
+pub use manager::{LockManager, LockOwner};
 pub use mode::LockMode;
 pub use table::LockRegions;
 pub use tag::LockTag;

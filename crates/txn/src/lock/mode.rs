@@ -125,6 +125,14 @@ impl Modes {
         Modes(self.0 | 1 << mode.index())
     }
 
+    pub fn without(self, mode: LockMode) -> Modes {
+        self.minus(Modes::default().with(mode))
+    }
+
+    pub fn minus(self, other: Modes) -> Modes {
+        Modes(self.0 & !other.0)
+    }
+
     pub fn meets(self, other: Modes) -> bool {
         self.0 & other.0 != 0
     }

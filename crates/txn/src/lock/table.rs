@@ -238,8 +238,15 @@ impl Table {
         head.set(index + 1);
     }
 
+    /// Takes a share away if it has no modes.
+    pub fn leave_if_empty(&self, index: u32) {
+        if self.holder(index).modes().is_empty() {
+            self.leave(index);
+        }
+    }
+
     /// Takes a share that has no modes away, and the lock with it if it was the last.
-    pub fn leave(&self, index: u32) {
+    fn leave(&self, index: u32) {
         let holder = self.holder(index);
         debug_assert!(holder.modes().is_empty());
         let lock = holder.lock.get();
@@ -279,14 +286,15 @@ impl Table {
         count.set(count.get() + 1);
     }
 
-    /// Takes all modes of a share back.
-    pub fn revoke_all(&self, holder: u32) {
+    /// Takes modes that a share has back.
+    pub fn revoke(&self, holder: u32, modes: Modes) {
         let holder = self.holder(holder);
-        for mode in holder.modes().iter() {
+        debug_assert!(modes.minus(holder.modes()).is_empty());
+        for mode in modes.iter() {
             let count = &self.lock(holder.lock.get()).granted[mode.index()];
             count.set(count.get() - 1);
         }
-        holder.modes.set(0);
+        holder.modes.set(holder.modes().minus(modes).0);
     }
 
     /// The modes that processes other than the holder of `own` have been granted.

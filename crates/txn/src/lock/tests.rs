@@ -9,9 +9,10 @@ use shmem::proc;
 use types::{Diagnostic, Oid, SqlState, Xid};
 
 use super::deadlock::Edge;
+use super::manager::Asked;
 use super::mode::LockMode::{self, *};
 use super::table::PARTITIONS;
-use super::{LockManager, LockTag};
+use super::{LockManager, LockOwner, LockTag};
 use crate::error::Error;
 use crate::tests::harness::{SLOTS, World, in_process};
 
@@ -49,13 +50,15 @@ impl<'w> Players<'w> {
 
     fn try_ask(&self, player: usize, tag: LockTag, mode: LockMode) -> Result<bool, Error> {
         self.notice(player);
-        let (holder, granted) = self.play(player).request(tag, mode)?;
-        if granted {
-            self.locks[player].note(tag, mode, holder);
-        } else {
-            self.asked.borrow_mut()[player] = Some((tag, mode, holder));
+        let asked = self.play(player).request(tag, mode, true)?;
+        match asked {
+            Asked::Granted(holder) => note(&self.locks[player], tag, mode, holder),
+            Asked::Queued(holder) => {
+                self.asked.borrow_mut()[player] = Some((tag, mode, holder));
+            }
+            Asked::Refused => panic!("it may queue"),
         }
-        Ok(granted)
+        Ok(matches!(asked, Asked::Granted(_)))
     }
 
     /// The player wakes up: it notes what it has been granted meanwhile.
@@ -64,7 +67,7 @@ impl<'w> Players<'w> {
         let granted = locks.table.waiter(player as u32).granted.load(Ordering::Relaxed) != 0;
         if let (Some((tag, mode, holder)), true) = (self.asked.borrow_mut()[player].take(), granted)
         {
-            locks.note(tag, mode, holder);
+            note(locks, tag, mode, holder);
         }
     }
 
@@ -89,6 +92,10 @@ impl<'w> Players<'w> {
             assert_eq!(table.locks_of(partition).count(), 0, "the table is empty");
         }
     }
+}
+
+fn note(locks: &LockManager, tag: LockTag, mode: LockMode, holder: u32) {
+    locks.held().note(LockOwner::Transaction, tag, mode, holder);
 }
 
 fn play(script: impl FnOnce(&Players<'_>)) {
@@ -153,7 +160,7 @@ fn two_upgrades_of_one_lock_are_a_deadlock_at_once() {
         assert!(p.ask(0, A, Share));
         assert!(p.ask(1, A, Share));
         assert!(!p.ask(0, A, AccessExclusive));
-        let error = p.play(1).request(A, AccessExclusive).expect_err("deadlock");
+        let error = p.play(1).request(A, AccessExclusive, true).expect_err("deadlock");
         assert_eq!(error.sqlstate(), SqlState::DEADLOCK_DETECTED);
         assert_eq!(
             error.detail().expect("the cycle"),
@@ -367,8 +374,10 @@ fn a_waiter_is_moved_before_all_that_it_waits_behind() {
 fn who_gives_up_lets_those_behind_it_go_on() {
     play(|p| {
         assert!(p.ask(0, A, AccessShare));
-        let (share, granted) = p.play(1).request(A, AccessExclusive).expect("no deadlock");
-        assert!(!granted && p.locks[1].table.holder(share).modes().is_empty());
+        let Ok(Asked::Queued(share)) = p.play(1).request(A, AccessExclusive, true) else {
+            panic!("it waits")
+        };
+        assert!(p.locks[1].table.holder(share).modes().is_empty());
         assert!(!p.ask(2, A, AccessShare));
         assert!(!p.play(1).give_up(A), "it was not granted");
         assert_eq!(p.waiting(), []);
@@ -380,13 +389,95 @@ fn who_gives_up_lets_those_behind_it_go_on() {
 fn who_gives_up_too_late_has_the_lock() {
     play(|p| {
         assert!(p.ask(0, A, AccessExclusive));
-        let (holder, _) = p.play(1).request(A, AccessShare).expect("no deadlock");
+        let Ok(Asked::Queued(holder)) = p.play(1).request(A, AccessShare, true) else {
+            panic!("it waits")
+        };
         p.release(0);
         assert!(p.play(1).give_up(A), "it was granted");
-        p.locks[1].note(A, AccessShare, holder);
+        note(&p.locks[1], A, AccessShare, holder);
         assert!(!p.ask(2, A, AccessExclusive));
         p.release(1);
         assert_eq!(p.waiting(), []);
+    });
+}
+
+#[test]
+fn who_does_not_want_to_wait_leaves_nothing_behind() {
+    play(|p| {
+        assert!(p.ask(0, A, Share));
+        let try_for = |player: usize, mode| {
+            let locks = p.play(player);
+            locks.try_acquire_for(LockOwner::Transaction, A, mode).expect("there is room")
+        };
+        assert!(!try_for(1, RowExclusive) && try_for(1, AccessShare) && try_for(1, AccessShare));
+        assert!(!p.ask(2, A, AccessExclusive));
+        assert!(!try_for(3, AccessShare), "not past the queue");
+        let lock = p.locks[0].table.find(A).expect("it is held");
+        assert_eq!(p.locks[0].table.holders_of(lock).count(), 3, "0 and 1, and 2 that waits");
+    });
+}
+
+#[test]
+fn what_the_session_holds_outlives_the_transaction_and_is_counted() {
+    play(|p| {
+        let locks = p.play(0);
+        for (owner, mode) in [
+            (LockOwner::Session, Exclusive),
+            (LockOwner::Session, Exclusive),
+            (LockOwner::Transaction, Exclusive),
+            (LockOwner::Transaction, Share),
+        ] {
+            locks.acquire_for(owner, A, mode).expect("nobody else is there");
+        }
+        let shown = || p.world.procs[0].heavy_locks[0].modes.load(Ordering::Relaxed);
+        let bit = |mode: LockMode| 1u64 << (mode as u8 - 1);
+        let session = bit(Exclusive) << super::SESSION_MODES_SHIFT;
+        assert_eq!(shown(), bit(Exclusive) | bit(Share) | session);
+        locks.release_all();
+        assert_eq!(shown(), bit(Exclusive) | session);
+        assert!(locks.holds(A, Exclusive) && !locks.holds(A, Share));
+        assert!(!p.ask(1, A, RowShare));
+        let locks = p.play(0);
+        assert!(locks.release_for_session(A, Exclusive) && locks.holds(A, Exclusive));
+        assert!(locks.release_for_session(A, Exclusive) && !locks.holds(A, Exclusive));
+        assert!(!locks.release_for_session(A, Exclusive), "it has no more");
+        assert_eq!(shown(), 0);
+        assert_eq!(p.world.procs[0].heavy_lock_count.load(Ordering::Relaxed), 0);
+    });
+}
+
+#[test]
+fn a_part_of_what_the_transaction_took_can_be_released() {
+    play(|p| {
+        let locks = p.play(0);
+        let take = |tag, mode| locks.acquire(tag, mode).expect("nobody else is there");
+        take(A, AccessShare);
+        let mark = locks.mark();
+        take(A, AccessShare);
+        take(A, AccessExclusive);
+        take(B, Share);
+        locks.release_since(mark);
+        assert!(locks.holds(A, AccessShare) && !locks.holds(A, AccessExclusive));
+        assert!(!locks.holds(B, Share) && locks.table.find(B).is_none());
+        assert_eq!(p.world.procs[0].heavy_lock_count.load(Ordering::Relaxed), 1);
+        assert!(p.ask(1, A, RowExclusive));
+    });
+}
+
+/// A forked process has a copy of what its parent noted, but none of it is the child's.
+#[test]
+fn another_process_begins_with_nothing() {
+    play(|p| {
+        assert!(p.ask(0, A, Share));
+        let copy = &p.locks[0];
+        proc::attach(p.world.procs, 1);
+        assert!(!copy.holds(A, Share));
+        copy.release_all();
+        assert!(p.locks[2].table.find(A).is_some(), "the parent's lock is untouched");
+        proc::attach(p.world.procs, 0);
+        let lock = p.locks[0].table.find(A).expect("held");
+        let share = p.locks[0].table.holder_of(lock, 0).expect("by 0");
+        note(&p.locks[0], A, Share, share);
     });
 }
 
