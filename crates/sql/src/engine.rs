@@ -164,6 +164,14 @@ impl Engine {
         Ok(taken)
     }
 
+    /// Before an abort lets locks go, and files that the transaction has made. What cannot be noted
+    /// is found by a later scan.
+    fn note_freed_space(&self) {
+        if let Err(error) = self.rooms.access.end_statement() {
+            tracing::debug!("could not note freed space: {error}");
+        }
+    }
+
     fn drop_snapshot(&self) {
         self.snapshot.borrow_mut().take();
     }
@@ -213,11 +221,7 @@ impl Storage for Engine {
     fn abort(&self) {
         self.drop_all_snapshots();
         self.statistics.forget();
-        // Before the locks go, and files that the transaction has made. What cannot be noted is found
-        // by a later scan.
-        if let Err(error) = self.rooms.access.end_statement() {
-            tracing::debug!("could not note freed space: {error}");
-        }
+        self.note_freed_space();
         if let Some(mut transaction) = self.transaction.borrow_mut().take() {
             self.rooms.txn.abort(&mut transaction);
         }
@@ -233,7 +237,36 @@ impl Storage for Engine {
     }
 
     fn transaction_id(&self) -> Result<u64> {
+        self.with_transaction(|tx| Ok(self.rooms.txn.assign_top_xid(tx).map_err(told)?.0))
+    }
+
+    fn writing_id(&self) -> Result<u64> {
         self.with_transaction(|tx| Ok(self.rooms.txn.assign_xid(tx).map_err(told)?.0))
+    }
+
+    fn set_savepoint(&self) -> Result<()> {
+        self.with_transaction(|tx| {
+            self.rooms.txn.begin_subtransaction(tx);
+            Ok(())
+        })
+    }
+
+    fn release_savepoint(&self, depth: usize) -> Result<()> {
+        self.with_transaction(|tx| {
+            self.rooms.txn.release_subtransaction(tx, depth);
+            Ok(())
+        })
+    }
+
+    fn rollback_to_savepoint(&self, depth: usize) {
+        self.drop_snapshot();
+        self.wrote.set(false);
+        self.statistics.forget();
+        self.note_freed_space();
+        self.rooms.catalog.forget_own_changes();
+        if let Some(transaction) = self.transaction.borrow_mut().as_mut() {
+            self.rooms.txn.rollback_subtransaction(transaction, depth);
+        }
     }
 
     fn open(&self, name: &TableName, mode: LockMode) -> Result<Option<Rc<TableDef>>> {

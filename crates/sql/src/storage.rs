@@ -121,6 +121,14 @@ pub(crate) trait Storage {
     fn end_command(&self) -> Result<()>;
     /// The id of the transaction; assigns one if there is none.
     fn transaction_id(&self) -> Result<u64>;
+    /// The id that the transaction's last change goes by: within a savepoint it is another one.
+    fn writing_id(&self) -> Result<u64>;
+    /// Begins a part of the transaction that can be rolled back by itself, within the last one.
+    fn set_savepoint(&self) -> Result<()>;
+    /// Joins the part at `depth` (from 0), and those within it, to what is around it.
+    fn release_savepoint(&self, depth: usize) -> Result<()>;
+    /// Undoes what was done since the part at `depth` began; it stays. Cannot fail.
+    fn rollback_to_savepoint(&self, depth: usize);
 
     /// The table of that name, locked until the end of the transaction.
     fn open(&self, name: &TableName, mode: LockMode) -> Result<Option<Rc<TableDef>>>;

@@ -101,6 +101,7 @@ golden! {
     kept
     prepared
     queries
+    savepoints
     schemas
     settings
     statistics

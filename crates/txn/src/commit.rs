@@ -4,9 +4,9 @@
 //!
 //! | step | a crash after it |
 //! |---|---|
-//! | pin and lock the status page, make room in the log | aborted |
-//! | in one critical section: set the status, insert the record; inside the insertion store the ring entry and `commit_lsn` | committed if the record reached the disk |
-//! | unlock the page | the same |
+//! | pin and lock the status pages of it and of its subtransactions, make room in the log | aborted |
+//! | in one critical section: set the status of all, insert the record; inside the insertion store the ring entry of the transaction and `commit_lsn` | committed if the record reached the disk |
+//! | unlock the pages | the same |
 //! | flush the log, or publish an asynchronous commit: **now it is visible** | committed (if flushed) |
 //! | take the xid out of the slot, wake those who wait for it | committed |
 //! | raise the version counters | |
@@ -30,6 +30,7 @@ use std::sync::atomic::Ordering;
 
 use buffer::{BlockFlags, Change, SegmentId, Touched};
 use shmem::proc;
+use smallvec::SmallVec;
 use sys::mutant::{self, Mutant};
 use types::{Fork, Lsn, RelFileNumber, Xid};
 use wal::segments::RoomFor;
@@ -38,7 +39,7 @@ use wal::{Record, Rmgr};
 use crate::error::Result;
 use crate::record::{Ending, kind};
 use crate::sequence::Fate;
-use crate::status::{self, Place};
+use crate::status::{self, OnPage, Place};
 use crate::transaction::Transaction;
 use crate::txn::Txn;
 
@@ -51,7 +52,7 @@ impl Txn {
     /// aborts.
     pub fn commit(&self, transaction: &mut Transaction, synchronous: bool) -> Result<Lsn> {
         let mut lsn = Lsn::INVALID;
-        if let Some(xid) = transaction.xid {
+        if let Some(xid) = transaction.xid() {
             let synchronous = synchronous || !transaction.dropped.is_empty();
             self.sync_created(&transaction.created);
             let asynchronous = !synchronous || mutant::on(Mutant::CommitSeenBeforeFlush);
@@ -73,36 +74,44 @@ impl Txn {
     /// Rolls back. Cannot fail.
     pub fn abort(&self, transaction: &mut Transaction) {
         let mut logged = None;
-        if let Some(xid) = transaction.xid {
-            logged = self.log_abort(transaction, xid);
+        if let Some(xid) = transaction.xid() {
+            logged = self.log_abort(xid, &ending(transaction, self.wal.flush_lsn()));
             self.sequence().close(xid, Fate::Aborted);
             self.end(xid);
         }
-        // Redo would miss a file that is gone without a record that says so.
-        let keep = mutant::on(Mutant::AbortedFilesKept) || transaction.created.is_empty();
-        if !keep && logged.is_some_and(|lsn| self.wal.flush(lsn).is_ok()) {
-            self.remove_files(&transaction.created);
-        }
+        self.remove_created(&transaction.created, logged);
         self.statistics().end(false, &transaction.created);
         self.locks().release_all();
         transaction.finish();
     }
 
     fn log_commit(&self, transaction: &Transaction, xid: Xid, asynchronous: bool) -> Result<Lsn> {
-        let place = Place::of(xid);
-        let data = ending(transaction, self.wal.flush_lsn()).encode();
-        let pin = self.pool.read(place.tag()?)?;
-        let mut page = pin.exclusive();
+        let ending = ending(transaction, self.wal.flush_lsn());
+        let data = ending.encode();
+        let places = status::places_of(xid, &ending.subxids);
+        let mut pins = SmallVec::<[buffer::Pin<'_>; 2]>::new();
+        for places in &places {
+            pins.push(self.pool.read(places.tag()?)?);
+        }
+        // Rising blocks: the transaction's own page is the first.
+        let mut pages: SmallVec<[buffer::PageWrite<'_>; 2]> =
+            pins.iter().map(|pin| pin.exclusive()).collect();
+        let bytes: SmallVec<[Vec<u8>; 2]> = places.iter().map(OnPage::encode).collect();
+        let data_of: SmallVec<[[&[u8]; 1]; 2]> = bytes.iter().map(|bytes| [&bytes[..]]).collect();
+        let flags = BlockFlags::default();
+        let touched = pages.iter_mut().zip(&data_of);
+        let mut touched: SmallVec<[Touched<'_, '_>; 2]> =
+            touched.map(|(page, data)| Touched { page, flags, data }).collect();
         let change = Change { rmgr: Rmgr::Xact, kind: kind::COMMIT, xid, data: &[&data] };
-        let index = place.index.to_le_bytes();
-        let touched = Touched { page: &mut page, flags: BlockFlags::default(), data: &[&index] };
         let lsn = self.pool.change_and(
             &change,
-            &mut [touched],
+            &mut touched,
             |pages| {
-                let done = mutant::on(Mutant::CommitBeforeStatus)
-                    || status::set_committed(pages.page(0), place.block, &[place.index]);
-                assert!(done, "the index of an id lies in the page");
+                for (number, OnPage { block, indexes }) in places.iter().enumerate() {
+                    let done = mutant::on(Mutant::CommitBeforeStatus)
+                        || status::set_committed(pages.page(number), *block, indexes);
+                    assert!(done, "the index of an id lies in the page");
+                }
             },
             |lsn| {
                 self.sequence().close(xid, Fate::Committed { lsn, asynchronous });
@@ -137,8 +146,8 @@ impl Txn {
     }
 
     /// The end of the ABORT record; `None`: the log has no room for it.
-    fn log_abort(&self, transaction: &Transaction, xid: Xid) -> Option<Lsn> {
-        let data = ending(transaction, self.wal.flush_lsn()).encode();
+    fn log_abort(&self, xid: Xid, ending: &Ending) -> Option<Lsn> {
+        let data = ending.encode();
         let record =
             Record { rmgr: Rmgr::Xact, kind: kind::ABORT, xid, blocks: &[], data: &[&data] };
         if record.check_size().is_err() || self.wal.ensure_room_for(RoomFor::Abort).is_err() {
@@ -146,6 +155,31 @@ impl Txn {
         }
         let _critical = shmem::enter_critical();
         Some(self.wal.insert(&record))
+    }
+
+    /// As [`Txn::log_abort`], of subtransactions that roll back by themselves. `None` also: they
+    /// have no id, and so have done nothing.
+    pub(crate) fn log_abort_of_parts(
+        &self,
+        xids: &[Xid],
+        created: &[RelFileNumber],
+    ) -> Option<Lsn> {
+        let (first, others) = xids.split_first()?;
+        let ending = Ending {
+            created: created.to_vec(),
+            subxids: others.to_vec(),
+            ..empty_ending(self.wal.flush_lsn())
+        };
+        self.log_abort(*first, &ending)
+    }
+
+    /// Removes files of what has rolled back, once its ABORT record is flushed: redo would miss a
+    /// file that is gone without a record that says so.
+    pub(crate) fn remove_created(&self, created: &[RelFileNumber], logged: Option<Lsn>) {
+        let keep = mutant::on(Mutant::AbortedFilesKept) || created.is_empty();
+        if !keep && logged.is_some_and(|lsn| self.wal.flush(lsn).is_ok()) {
+            self.remove_files(created);
+        }
     }
 
     /// Makes the files of new relations durable under their names. Their pages are in the log. A
@@ -189,11 +223,15 @@ impl Txn {
 
 fn ending(transaction: &Transaction, flushed: Lsn) -> Ending {
     Ending {
-        time: sys::clock::wall_micros_since_2000(),
-        flushed,
         dropped: transaction.dropped.clone(),
         created: transaction.created.clone(),
-        subxids: Vec::new(),
+        subxids: transaction.own.parts_from(0),
         invalidations: transaction.invalidations.clone(),
+        ..empty_ending(flushed)
     }
+}
+
+/// What an ending says that has nothing to tell.
+fn empty_ending(flushed: Lsn) -> Ending {
+    Ending { time: sys::clock::wall_micros_since_2000(), flushed, ..Ending::default() }
 }

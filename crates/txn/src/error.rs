@@ -44,6 +44,13 @@ pub enum Error {
     /// A transaction has counted its commands to the end.
     #[error("cannot have more than 2^32-1 commands in a transaction")]
     TooManyCommands,
+    /// A transaction has as many subtransactions as the record of its end can list.
+    #[error("cannot have more than {} subtransactions that have written in a transaction", crate::subtransaction::PARTS_MAX)]
+    TooManySubtransactions,
+    /// Subtransactions wrote so long after one another that the record of their end cannot name
+    /// the status page of each.
+    #[error("cannot begin another writing subtransaction so long after the first one")]
+    SubtransactionsTooFarApart,
     /// No object identifier is left.
     #[error("out of object identifiers")]
     OutOfOids,
@@ -88,7 +95,10 @@ impl Diagnostic for Error {
             Error::Buffer(error) => error.sqlstate(),
             Error::UnknownXid { .. } | Error::StatusPage { .. } => SqlState::DATA_CORRUPTED,
             Error::SequenceFull { .. } => SqlState::INSUFFICIENT_RESOURCES,
-            Error::TooManyCommands | Error::OutOfOids => SqlState::PROGRAM_LIMIT_EXCEEDED,
+            Error::TooManyCommands | Error::OutOfOids | Error::TooManySubtransactions => {
+                SqlState::PROGRAM_LIMIT_EXCEEDED
+            }
+            Error::SubtransactionsTooFarApart => SqlState::INSUFFICIENT_RESOURCES,
             Error::LockTableFull => SqlState::OUT_OF_MEMORY,
             Error::Deadlock { .. } => SqlState::DEADLOCK_DETECTED,
             Error::WaitForSelf { .. } => SqlState::INTERNAL_ERROR,
@@ -115,6 +125,9 @@ impl Diagnostic for Error {
             Error::Buffer(error) => error.hint(),
             Error::SequenceFull { .. } => {
                 Some("Commit or roll back the oldest open transaction.".to_owned())
+            }
+            Error::SubtransactionsTooFarApart => {
+                Some("Commit the transaction, and go on in a new one.".to_owned())
             }
             Error::LockTableFull => {
                 Some("You might need to increase \"max_locks_per_transaction\".".to_owned())

@@ -12,6 +12,7 @@
 //! - [`Transaction`] is what a session keeps; [`Txn`] is the room's object.
 //! - `sequence` tells the design of snapshots and its races; `snapshot` hands them out.
 //! - `status` are the status pages; `xid` and `counters` hand out numbers.
+//! - `subtransaction` undoes a part of one; `own` are the ids that it goes by.
 //! - `commit` ends transactions; [`record`] draws their log records; `redo` repeats them.
 //! - [`lock`] is the lock manager, with waiting for transactions and deadlocks.
 //! - [`statistics`] counts what relations go through, for views and autovacuum.
@@ -19,10 +20,10 @@
 //!
 //! The rules: "in progress" is asked of the commit sequence before the status pages are, because a
 //! status page says "committed" before the commit is flushed; an abort needs no page, since absent
-//! means aborted; the status page of a COMMIT is pinned and locked before its critical section.
+//! means aborted; the status pages of a COMMIT are pinned and locked before its critical section.
 //!
 //! The order of LWLocks here: `StatusExtend` (status pages, counters), then `RelationExtend`,
-//! `BufferContent` (a status page), and what the log needs; `Deadlock`, then `LockPartition`;
+//! `BufferContent` (status pages, in the order of their blocks), and what the log needs; `Deadlock`, then `LockPartition`;
 //! `XidGen`, under which nothing else is taken. No caller may hold an LWLock when it asks for an
 //! xid or a number, waits, commits or aborts.
 //!
@@ -34,6 +35,7 @@ mod commit;
 mod counters;
 mod error;
 pub mod lock;
+mod own;
 pub mod record;
 mod redo;
 mod sequence;
@@ -41,6 +43,7 @@ mod shared;
 mod snapshot;
 pub mod statistics;
 mod status;
+mod subtransaction;
 mod transaction;
 mod txn;
 mod versions;
@@ -51,6 +54,7 @@ mod tests;
 
 pub use error::{Error, Result};
 pub use lock::{LockManager, LockMode, LockOwner, LockRow, LockTag};
+pub use own::OwnXids;
 pub use shared::TxnRegions;
 pub use snapshot::{Snapshot, XidStatus};
 pub use statistics::Statistics;

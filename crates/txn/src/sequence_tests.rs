@@ -6,7 +6,8 @@
 //! - it does not change its mind;
 //! - what it sees had seen, it sees (so also: no asynchronous commit without its past);
 //! - its owner's earlier commits are in it, and aborted transactions are not;
-//! - nothing was pruned that it needs.
+//! - nothing was pruned that it needs;
+//! - it sees a transaction with all of its parts or none of it, and never a part that rolled back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -44,6 +45,10 @@ enum End {
     Synchronous,
     Asynchronous,
     Abort,
+    /// With two parts, of which the first rolls back by itself.
+    Parts,
+    /// With two parts that stay, and all rolls back.
+    AbortParts,
 }
 
 /// What a process shows to others.
@@ -135,6 +140,16 @@ impl Model {
         end
     }
 
+    fn open_part(&self, top: u64) -> Option<u64> {
+        let _lock = self.xid_gen.lock().expect("no panics");
+        self.sequence().open_part(Xid(top), || self.horizon()).map(|xid| xid.0)
+    }
+
+    /// Opens parts until there are two, or the ring is full.
+    fn open_parts(&self, top: u64) -> Vec<u64> {
+        (0..2).map_while(|_| self.open_part(top)).collect()
+    }
+
     fn insertions_done(&self) -> u64 {
         let end = self.reserved.get();
         let bounds = self.slots.iter().map(|slot| slot.inserting.get());
@@ -151,8 +166,8 @@ impl Model {
         }
     }
 
-    fn commit(&self, process: usize, xid: u64, asynchronous: bool) {
-        self.facts().status.insert(xid);
+    fn commit(&self, process: usize, xid: u64, parts: &[u64], asynchronous: bool) {
+        self.facts().status.extend(parts.iter().chain([&xid]));
         let lsn = self.insert(process, |lsn| {
             self.sequence().close(Xid(xid), Fate::Committed { lsn: Lsn(lsn), asynchronous });
         });
@@ -174,7 +189,10 @@ impl Model {
         let Numbers { xmin, xmax, sight } = numbers;
         let visible = |&xid: &u64| match Xid(xid) {
             long_ago if long_ago < xmin => self.facts().status.contains(&xid),
-            recent => self.sequence().fate(recent).visible(sight),
+            recent => match self.sequence().fate(recent, xmin) {
+                Some(fate) => fate.visible(sight),
+                None => self.facts().status.contains(&xid),
+            },
         };
         (FIRST..xmax.0).filter(visible).collect()
     }
@@ -199,17 +217,27 @@ impl Model {
         for &end in ends {
             // Its last command looks after it got its id: it may have seen a higher one.
             let xid = self.open(process);
+            let mut parts = Vec::new();
+            if matches!(end, End::Parts | End::AbortParts) {
+                parts = self.open_parts(xid);
+            }
             let seen = self.look(process);
             assert!(own.is_subset(&seen), "own commits {own:?}, but seen only {seen:?}");
-            if end == End::Abort {
+            if end == End::Parts && !parts.is_empty() {
+                self.sequence().close(Xid(parts.remove(0)), Fate::Aborted);
+            }
+            if matches!(end, End::Abort | End::AbortParts) {
                 self.sequence().close(Xid(xid), Fate::Aborted);
                 self.slots[process].xid.set(0);
                 self.sequence().advance(Lsn(self.flush.get()));
                 continue;
             }
-            self.facts().past.insert(xid, seen);
-            self.commit(process, xid, end == End::Asynchronous);
-            own.insert(xid);
+            // Each part of it sees all others.
+            let whole: BTreeSet<u64> = parts.iter().copied().chain([xid]).collect();
+            let past: BTreeSet<u64> = seen.union(&whole).copied().collect();
+            self.facts().past.extend(whole.iter().map(|&xid| (xid, past.clone())));
+            self.commit(process, xid, &parts, end == End::Asynchronous);
+            own.extend(whole);
         }
         let seen = self.look(process);
         assert!(own.is_subset(&seen), "own commits {own:?}, but seen only {seen:?}");
@@ -282,7 +310,7 @@ fn check(scenario: fn()) {
     shuttle::check_pct(scenario, PCT_RUNS, 4);
 }
 
-use End::{Abort, Asynchronous, Synchronous};
+use End::{Abort, AbortParts, Asynchronous, Parts, Synchronous};
 
 #[test]
 fn snapshots_of_synchronous_commits() {
@@ -310,6 +338,52 @@ fn the_ring_may_turn_at_any_moment() {
 }
 
 #[test]
+fn a_transaction_is_seen_with_all_its_parts_or_not_at_all() {
+    check(|| run_small(&[&[Parts], &[Parts, Synchronous]]));
+}
+
+#[test]
+fn parts_among_others_while_the_ring_turns() {
+    check(|| run(4, &[&[Parts, AbortParts], &[Synchronous, Abort, Synchronous]]));
+}
+
+#[test]
+fn a_part_read_without_a_snapshot_is_never_taken_for_what_it_is_not() {
+    check(|| {
+        let model = Model::new(4, 2);
+        let writer = Arc::clone(&model);
+        let (top, undone, kept) = (FIRST, FIRST + 1, FIRST + 2);
+        let thread = thread::spawn(move || {
+            let xid = writer.open(0);
+            let parts = writer.open_parts(xid);
+            writer.sequence().close(Xid(parts[0]), Fate::Aborted);
+            writer.commit(0, xid, &parts[1..], false);
+            for _ in 0..3 {
+                let xid = writer.open(0);
+                writer.sequence().close(Xid(xid), Fate::Aborted);
+                writer.slots[0].xid.set(0);
+            }
+        });
+        while model.next.get() <= kept {
+            thread::yield_now();
+        }
+        for xid in [undone, kept, top] {
+            let right = match model.sequence().recent(Xid(xid)) {
+                Some(Fate::Committed { .. }) => xid != undone,
+                Some(Fate::Aborted) => xid == undone,
+                None => model.facts().status.contains(&xid) == (xid != undone),
+                Some(Fate::Running) => true,
+                Some(Fate::PartOf(_)) => false,
+            };
+            assert!(right, "{xid}");
+            let named = model.sequence().top(Xid(xid));
+            assert!(named.is_none_or(|named| named.0 == top || xid == undone), "{xid}");
+        }
+        thread.join().expect("no panics");
+    });
+}
+
+#[test]
 fn an_entry_read_without_a_snapshot_is_never_another_transactions() {
     check(|| {
         let model = Model::new(2, 2);
@@ -319,7 +393,7 @@ fn an_entry_read_without_a_snapshot_is_never_another_transactions() {
                 let xid = writer.open(0);
                 match end {
                     Abort => writer.sequence().close(Xid(xid), Fate::Aborted),
-                    _ => writer.commit(0, xid, false),
+                    _ => writer.commit(0, xid, &[], false),
                 }
             }
         });
@@ -330,6 +404,7 @@ fn an_entry_read_without_a_snapshot_is_never_another_transactions() {
                 Some(Fate::Committed { .. }) => commits,
                 Some(Fate::Aborted) => !commits,
                 Some(Fate::Running) | None => true,
+                Some(Fate::PartOf(_)) => false,
             };
             assert!(right, "{xid}: {fate:?}");
         }
@@ -364,7 +439,8 @@ fn the_ring_refuses_when_it_is_full_and_goes_on_when_it_is_not() {
 #[test]
 fn fates_round_trip() {
     let commit = |asynchronous| Fate::Committed { lsn: Lsn(0x1234_5678), asynchronous };
-    for fate in [Fate::Running, Fate::Aborted, commit(false), commit(true)] {
+    let part = Fate::PartOf(Xid(0x1_2345));
+    for fate in [Fate::Running, Fate::Aborted, commit(false), commit(true), part] {
         assert_eq!(Fate::decode(fate.encode()), fate);
     }
     let sight = |asynchronous, flush| Sight { asynchronous: Lsn(asynchronous), flush: Lsn(flush) };

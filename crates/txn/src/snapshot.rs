@@ -16,6 +16,7 @@ use sys::mutant::{self, Mutant};
 use types::{Lsn, Xid};
 
 use crate::error::{Error, Result};
+use crate::own::OwnXids;
 use crate::sequence::{Fate, Numbers, Word};
 use crate::transaction::Transaction;
 use crate::txn::Txn;
@@ -48,7 +49,7 @@ impl XidStatus {
 #[derive(Debug)]
 pub struct Snapshot {
     numbers: Numbers,
-    own: Option<Xid>,
+    own: Rc<OwnXids>,
     command: u32,
     registry: Rc<Registry>,
 }
@@ -64,10 +65,10 @@ impl Snapshot {
         self.numbers.xmax
     }
 
-    /// The id of the transaction that took it, if it had one then. It is not
+    /// The ids of the transaction that took it, as they are now. They are not
     /// [visible](Txn::visible): what its own commands did is decided by their numbers.
-    pub fn own(&self) -> Option<Xid> {
-        self.own
+    pub fn own(&self) -> &Rc<OwnXids> {
+        &self.own
     }
 
     /// The command that took it: it sees what earlier commands of its transaction did.
@@ -81,7 +82,7 @@ impl Snapshot {
         self.registry.hold(self.numbers.xmin);
         Snapshot {
             numbers: self.numbers,
-            own: transaction.xid(),
+            own: Rc::clone(transaction.own()),
             command: transaction.command(),
             registry: Rc::clone(&self.registry),
         }
@@ -129,7 +130,7 @@ impl Txn {
         slot.snapshot_async.store(numbers.sight.asynchronous.0, Ordering::Relaxed);
         Snapshot {
             numbers,
-            own: transaction.xid(),
+            own: Rc::clone(transaction.own()),
             command: transaction.command(),
             registry: Rc::clone(&self.snapshots),
         }
@@ -149,7 +150,10 @@ impl Txn {
         if xid < xmin {
             return self.committed_long_ago(xid);
         }
-        Ok(self.sequence().fate(xid).visible(sight))
+        match self.sequence().fate(xid, xmin) {
+            Some(fate) => Ok(fate.visible(sight)),
+            None => self.committed_long_ago(xid),
+        }
     }
 
     /// What has become of a transaction, as of now. A commit that is not yet visible to new
@@ -170,17 +174,20 @@ impl Txn {
             Fate::Committed { lsn, .. } if fate.visible(self.sight()) => {
                 XidStatus::Committed(Some(lsn))
             }
-            Fate::Running | Fate::Committed { .. } => XidStatus::InProgress,
+            Fate::Running | Fate::Committed { .. } | Fate::PartOf(_) => XidStatus::InProgress,
         })
     }
 
-    /// Waits until the transaction has ended, one way or the other.
+    /// Waits until the transaction has ended, one way or the other: of a subtransaction, until it
+    /// has rolled back or its transaction has ended. Such a wait is for its transaction, as the
+    /// views and the search for deadlocks see it.
     ///
     /// Errors: a deadlock (`40P01`), TERM (`57P01`) or INT (`57014`) while waiting, or what
     /// [`Txn::status`] returns.
     pub fn wait_for(&self, xid: Xid) -> Result<()> {
         let ended = || Ok(self.status(xid)? != XidStatus::InProgress);
-        self.locks().wait_for_xid(xid, ended)
+        let top = self.sequence().top(xid).unwrap_or(xid);
+        self.locks().wait_for_xid(top, ended)
     }
 
     /// Whether a transaction below the oldest running one committed.

@@ -20,6 +20,7 @@ use std::sync::atomic::Ordering;
 
 use buffer::{BlockFlags, Change, PageAccess, PageBytes, Touched};
 use shmem::Rank;
+use smallvec::SmallVec;
 use types::{BlockNo, BufferTag, PAGE_SIZE, RelFileNumber, Xid};
 use wal::Rmgr;
 
@@ -62,6 +63,36 @@ impl Place {
         let byte = HEADER + usize::from(self.index) / PER_BYTE as usize;
         (byte < PAGE_SIZE).then_some((byte, u32::from(self.index) % PER_BYTE as u32 * 2))
     }
+}
+
+/// Places on one page.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct OnPage {
+    pub block: u64,
+    pub indexes: SmallVec<[u16; 4]>,
+}
+
+impl OnPage {
+    pub fn tag(&self) -> Result<BufferTag> {
+        Place { block: self.block, index: 0 }.tag()
+    }
+
+    /// As a COMMIT's block lists them.
+    pub fn encode(&self) -> Vec<u8> {
+        self.indexes.iter().flat_map(|index| index.to_le_bytes()).collect()
+    }
+}
+
+/// The places of a transaction and of its subtransactions, whose ids rise, page by page.
+pub(crate) fn places_of(xid: Xid, parts: &[Xid]) -> SmallVec<[OnPage; 2]> {
+    let mut pages = SmallVec::<[OnPage; 2]>::new();
+    for Place { block, index } in [xid].iter().chain(parts).map(|&xid| Place::of(xid)) {
+        match pages.last_mut() {
+            Some(page) if page.block == block => page.indexes.push(index),
+            _ => pages.push(OnPage { block, indexes: SmallVec::from_slice(&[index]) }),
+        }
+    }
+    pages
 }
 
 /// Notes on a page that the transactions in these places committed. `false`: no such place.
@@ -144,6 +175,15 @@ mod tests {
         assert_eq!(page.0[PAGE_SIZE - 1], 0b01_00_00_00);
         assert_eq!(page.0[..HEADER], empty.0[..HEADER]);
         assert!(!set_committed(&mut page, 0, &[PER_PAGE as u16]), "outside of the page");
+    }
+
+    #[test]
+    fn places_are_gathered_by_page() {
+        let parts = [8, PER_PAGE + 1, PER_PAGE + 9].map(Xid);
+        let pages = places_of(Xid(7), &parts);
+        let gathered: Vec<_> = pages.iter().map(|page| (page.block, &page.indexes[..])).collect();
+        assert_eq!(gathered, [(0, &[7u16, 8][..]), (1, &[1, 9][..])]);
+        assert_eq!(pages[1].encode(), [1, 0, 9, 0]);
     }
 
     #[test]

@@ -3,4 +3,5 @@
 mod crash;
 pub(crate) mod harness;
 mod processes;
+mod subtransactions;
 mod transactions;

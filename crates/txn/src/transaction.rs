@@ -1,11 +1,14 @@
 //! What a session keeps about its transaction.
 
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use shmem::proc;
 use types::{Oid, RelFileNumber, Xid};
 
 use crate::error::{Error, Result};
+use crate::own::OwnXids;
+use crate::subtransaction::Level;
 
 /// A transaction of this process, from its beginning to its commit or abort. It gets an id only
 /// when it first writes ([`crate::Txn::assign_xid`]).
@@ -13,7 +16,11 @@ use crate::error::{Error, Result};
 /// It must be given to [`crate::Txn::commit`] or [`crate::Txn::abort`]; both leave it empty.
 #[derive(Debug, Default)]
 pub struct Transaction {
-    pub(crate) xid: Option<Xid>,
+    pub(crate) own: Rc<OwnXids>,
+    /// Its open subtransactions, each within the one before it; see `subtransaction.rs`.
+    pub(crate) levels: Vec<Level>,
+    /// How many status pages the ids of its subtransactions lie on.
+    pub(crate) status_pages: usize,
     command: u32,
     started: i64,
     keeps_snapshot: bool,
@@ -30,9 +37,14 @@ impl Transaction {
         Transaction { started, ..Transaction::default() }
     }
 
-    /// Its id, if it has written.
+    /// Its id, if it has written. What it writes in a subtransaction goes by another one.
     pub fn xid(&self) -> Option<Xid> {
-        self.xid
+        self.own.top()
+    }
+
+    /// All the ids that it goes by, now and later.
+    pub fn own(&self) -> &Rc<OwnXids> {
+        &self.own
     }
 
     /// The number of its current command, from 0: a command sees what earlier ones did.
@@ -73,6 +85,15 @@ impl Transaction {
         slot.created_file_count.store(self.created.len() as u32, Ordering::Release);
     }
 
+    /// Forgets the files made since `place`: they are gone.
+    pub(crate) fn forget_created(&mut self, place: usize) {
+        let slot = proc::me();
+        slot.created_file_count.store(place as u32, Ordering::Release);
+        let noted = slot.created_files.iter().take(self.created.len()).skip(place);
+        noted.for_each(|place| place.store(0, Ordering::Relaxed));
+        self.created.truncate(place);
+    }
+
     /// Notes a relation file that goes away if the transaction commits.
     pub fn will_drop(&mut self, file: RelFileNumber) {
         self.dropped.push(file);
@@ -81,6 +102,8 @@ impl Transaction {
     /// Notes that the transaction changed the system tables' entries about a relation: once it is
     /// visible, caches of it are out of date.
     pub fn invalidate(&mut self, relation: Oid) {
+        // An earlier entry may belong to a subtransaction around this one: it stays, whatever
+        // becomes of this one.
         if !self.invalidations.contains(&relation) {
             self.invalidations.push(relation);
         }
@@ -88,12 +111,8 @@ impl Transaction {
 
     /// Forgets everything: the transaction is over.
     pub(crate) fn finish(&mut self) {
-        let slot = proc::me();
-        slot.created_file_count.store(0, Ordering::Release);
-        slot.created_files.iter().take(self.created.len()).for_each(|place| {
-            place.store(0, Ordering::Relaxed);
-        });
-        slot.xact_start.store(0, Ordering::Relaxed);
+        self.forget_created(0);
+        proc::me().xact_start.store(0, Ordering::Relaxed);
         *self = Transaction::default();
     }
 }

@@ -15,29 +15,58 @@ use types::Xid;
 use crate::error::{Error, Result};
 use crate::lock::assert_no_lwlock;
 use crate::sequence::Word;
+use crate::status::Place;
 use crate::transaction::Transaction;
 use crate::txn::Txn;
 
 impl Txn {
-    /// The transaction's id; a new one if it has none yet. To be called before any page is locked.
+    /// The id that what the transaction writes now goes by: its own, or that of its innermost
+    /// subtransaction; a new one if there is none yet. To be called before any page is locked.
     ///
-    /// Errors: the log or the disk has no room for a status page, or so many transactions began
-    /// since the oldest one that is still needed that the commit sequence is full (`53000`).
+    /// Errors: the log or the disk has no room for a status page; so many transactions began since
+    /// the oldest one that is still needed that the commit sequence is full (`53000`); it has too
+    /// many subtransactions (`54000`, `53000`).
     pub fn assign_xid(&self, transaction: &mut Transaction) -> Result<Xid> {
-        if let Some(xid) = transaction.xid {
+        if let Some(xid) = transaction.writing_xid() {
             return Ok(xid);
         }
+        let top = self.assign_top_xid(transaction)?;
+        let Some(depth) = transaction.depth().checked_sub(1) else { return Ok(top) };
+        let (xid, pages) = self.next_place(|next| {
+            let pages = transaction.check_room_for_part(Place::of(next))?;
+            let xid = self.sequence().open_part(top, || self.horizon());
+            Ok((xid.ok_or_else(|| self.full())?, pages))
+        })?;
+        transaction.own.push_part(xid);
+        transaction.status_pages = pages;
+        transaction.levels[depth].xid = Some(xid);
+        Ok(xid)
+    }
+
+    /// The transaction's own id, also within a subtransaction; a new one if it has none yet.
+    /// Errors: as [`Txn::assign_xid`].
+    pub fn assign_top_xid(&self, transaction: &mut Transaction) -> Result<Xid> {
+        if let Some(xid) = transaction.xid() {
+            return Ok(xid);
+        }
+        let own = &proc::me().xid;
+        let open = |_| self.sequence().open(own, || self.horizon()).ok_or_else(|| self.full());
+        let xid = self.next_place(open)?;
+        transaction.own.set_top(xid);
+        Ok(xid)
+    }
+
+    /// Does something with the next id under `XidGen`, once its place on a status page is there.
+    fn next_place<T>(&self, open: impl FnOnce(Xid) -> Result<T>) -> Result<T> {
         assert_no_lwlock();
-        let xid = loop {
+        loop {
             self.ensure_status_page(self.next_xid())?;
             let _lock = self.shared.xid_gen.exclusive(Rank::XidGen);
-            if self.has_status_page(self.next_xid()) {
-                let own = &proc::me().xid;
-                break self.sequence().open(own, || self.horizon()).ok_or_else(|| self.full())?;
+            let next = self.next_xid();
+            if self.has_status_page(next) {
+                return open(next);
             }
-        };
-        transaction.xid = Some(xid);
-        Ok(xid)
+        }
     }
 
     fn full(&self) -> Error {
@@ -60,8 +89,8 @@ impl Txn {
         Xid(self.shared.oldest_xid.0.get())
     }
 
-    /// The ids of transactions that run, and the next id: an id below it that is not listed has
-    /// ended. For checkpoints.
+    /// The ids of transactions that run, and the next id: an id below it that is not listed, nor
+    /// one of a subtransaction of those listed, has ended. For checkpoints.
     pub fn running(&self) -> (Xid, Vec<Xid>) {
         let _lock = self.shared.xid_gen.shared(Rank::XidGen);
         let xids = self.procs.iter().map(|slot| Xid(slot.xid.get()));

@@ -150,7 +150,6 @@ fn what_is_not_there_yet_is_named_and_never_ignored() {
         ("DELETE FROM t USING u", "using"),
         ("SELECT a, sum(a) OVER () FROM t", ""),
         ("SELECT * FROM t FOR UPDATE", "for update"),
-        ("SAVEPOINT s", "savepoint"),
         ("BEGIN ISOLATION LEVEL SERIALIZABLE", "serializable"),
         ("GRANT SELECT ON t TO ann", "grant"),
         ("LISTEN x", "listen"),

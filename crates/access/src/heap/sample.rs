@@ -196,7 +196,7 @@ impl Sample<'_> {
                     self.reservoir.keep(kept, place, bytes, &mut self.draw);
                 }
             } else if header.has(infomask::XMIN_COMMITTED)
-                || header.xmin == sight.own()
+                || sight.is_own(header.xmin)
                 || sight.ending(header.xmin)? != Ending::InProgress
             {
                 self.dead += 1;

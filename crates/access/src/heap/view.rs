@@ -3,16 +3,16 @@
 use std::cell::Cell;
 
 use sys::mutant::{self, Mutant};
-use txn::{Snapshot, Transaction, Txn, XidStatus};
+use txn::{OwnXids, Snapshot, Transaction, Txn, XidStatus};
 use types::Xid;
 
 use super::visibility::{Ending, SnapshotView, Transactions};
 use crate::error::Error;
 
-/// The own transaction and command, and how other transactions ended.
+/// The own transaction and command (by all the ids that it goes by), and how other transactions ended.
 pub(super) struct View<'a> {
     txn: &'a Txn,
-    own: Xid,
+    own: Option<&'a OwnXids>,
     command: u32,
     /// Whether the transaction has one snapshot for all of its commands.
     keeps_snapshot: bool,
@@ -22,10 +22,9 @@ pub(super) struct View<'a> {
 
 impl<'a> View<'a> {
     /// As the current command of the transaction sees it.
-    pub fn new(txn: &'a Txn, tx: &Transaction) -> Self {
-        let own = tx.xid().unwrap_or(Xid::INVALID);
+    pub fn new(txn: &'a Txn, tx: &'a Transaction) -> Self {
         let (command, keeps_snapshot) = (tx.command(), tx.keeps_snapshot());
-        View { txn, own, command, keeps_snapshot, last: Cell::new(None) }
+        View { txn, own: Some(tx.own()), command, keeps_snapshot, last: Cell::new(None) }
     }
 
     /// Whether what others have changed since the transaction's snapshot must not be changed.
@@ -35,14 +34,13 @@ impl<'a> View<'a> {
 
     /// As the process as a whole sees it: its transaction, if it has one, is in progress.
     pub fn outside(txn: &'a Txn) -> Self {
-        let own = Xid::INVALID;
-        View { txn, own, command: 0, keeps_snapshot: false, last: Cell::new(None) }
+        View { txn, own: None, command: 0, keeps_snapshot: false, last: Cell::new(None) }
     }
 }
 
 impl Transactions for View<'_> {
-    fn own(&self) -> Xid {
-        self.own
+    fn is_own(&self, xid: Xid) -> bool {
+        self.own.is_some_and(|own| own.has(xid))
     }
 
     fn command(&self) -> u32 {
@@ -76,11 +74,9 @@ pub(super) struct Sight<'a> {
 }
 
 impl<'a> Sight<'a> {
-    /// The sight of the command that took the snapshot. It goes by the transaction's id of that
-    /// moment: with none yet, whatever its transaction does later is in progress to it, which is
-    /// right, since a command does not see its own changes.
+    /// The sight of the command that took the snapshot.
     pub fn new(txn: &'a Txn, snapshot: &'a Snapshot) -> Self {
-        let own = snapshot.own().unwrap_or(Xid::INVALID);
+        let own = Some(&**snapshot.own());
         let (command, last) = (snapshot.command(), Cell::new(None));
         let view = View { txn, own, command, keeps_snapshot: false, last };
         Sight { view, snapshot, last: Cell::new(None) }
@@ -88,8 +84,8 @@ impl<'a> Sight<'a> {
 }
 
 impl Transactions for Sight<'_> {
-    fn own(&self) -> Xid {
-        self.view.own()
+    fn is_own(&self, xid: Xid) -> bool {
+        self.view.is_own(xid)
     }
 
     fn command(&self) -> u32 {

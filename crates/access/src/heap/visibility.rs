@@ -14,7 +14,9 @@
 //!
 //! A version made *and* deleted by the own transaction has lost the number of the command that
 //! made it: `cid` tells who deleted it. That is enough while statements run one after the other:
-//! whoever deleted it had seen it, so the maker is an earlier command than the deleter.
+//! whoever deleted it had seen it, so the maker is an earlier command than the deleter. If the
+//! deleter was a subtransaction that rolled back, the number is still there; but rolling back begins
+//! a new command, so the maker is an earlier one than the current, too.
 //!
 //! Nothing here touches a page. Each answer comes with the hints that it would justify; whoever
 //! holds the page decides whether to set them.
@@ -40,8 +42,9 @@ pub(crate) enum Ending {
 
 /// What visibility needs to know of transactions.
 pub(crate) trait Transactions {
-    /// This session's own transaction id, or [`Xid::INVALID`].
-    fn own(&self) -> Xid;
+    /// Whether this session's own transaction goes by this id: as a whole, or as one of its
+    /// subtransactions that have not rolled back.
+    fn is_own(&self, xid: Xid) -> bool;
     /// The number of the current command of the own transaction.
     fn command(&self) -> u32;
     /// How another transaction ended.
@@ -65,9 +68,8 @@ pub(crate) fn is_visible(
     if version.has(mask::XMIN_ABORTED) {
         return Ok(false);
     }
-    let own = view.own();
-    if own.is_valid() && version.xmin == own {
-        let deleted = version.xmax == own && !version.has(mask::LOCK_ONLY);
+    if !version.has(mask::XMIN_COMMITTED) && view.is_own(version.xmin) {
+        let deleted = !version.has(mask::LOCK_ONLY) && view.is_own(version.xmax);
         return Ok((version.cid < view.command()) != deleted);
     }
     if !sees_maker(view, version, hints)? {
@@ -79,7 +81,7 @@ pub(crate) fn is_visible(
     {
         return Ok(true);
     }
-    if own.is_valid() && version.xmax == own {
+    if !version.has(mask::XMAX_COMMITTED) && view.is_own(version.xmax) {
         return Ok(version.cid >= view.command());
     }
     Ok(!sees_deleter(view, version, hints)?)
@@ -150,8 +152,7 @@ pub(crate) fn is_changeable(
     version: &Header,
     place: TupleId,
 ) -> Result<Changeable, Error> {
-    let own = view.own();
-    let mine = |xid: Xid| own.is_valid() && xid == own;
+    let mine = |xid: Xid| view.is_own(xid);
     let deleted_by_me = mine(version.xmax) && !version.has(mask::LOCK_ONLY);
     let by_this_command = version.cid >= view.command();
     if version.has(mask::XMIN_ABORTED) {
@@ -199,8 +200,7 @@ pub(crate) enum Liveness {
 
 /// Asks what there is now: what unique indexes go by.
 pub(crate) fn liveness(view: &impl Transactions, version: &Header) -> Result<Liveness, Error> {
-    let own = view.own();
-    let mine = |xid: Xid| own.is_valid() && xid == own;
+    let mine = |xid: Xid| view.is_own(xid);
     if version.has(mask::XMIN_ABORTED) {
         return Ok(Liveness::Gone);
     }
@@ -248,8 +248,7 @@ pub(crate) fn need(
     if version.has(mask::XMIN_ABORTED) {
         return Ok(Need::Dead { by: Xid::INVALID });
     }
-    let own = view.own();
-    if !version.has(mask::XMIN_COMMITTED) && version.xmin != own {
+    if !version.has(mask::XMIN_COMMITTED) && !view.is_own(version.xmin) {
         match view.ending(version.xmin)? {
             Ending::InProgress => return Ok(Need::Live),
             Ending::Aborted => return Ok(Need::Dead { by: Xid::INVALID }),
@@ -262,8 +261,8 @@ pub(crate) fn need(
     {
         return Ok(Need::Live);
     }
-    if version.xmax == own {
-        return Ok(Need::Until(own));
+    if view.is_own(version.xmax) {
+        return Ok(Need::Until(version.xmax));
     }
     match maker_or_ender(view, version.xmax, version.has(mask::XMAX_COMMITTED))? {
         Ending::Aborted => Ok(Need::Live),
@@ -277,6 +276,7 @@ mod tests {
     use super::*;
 
     const OWN: Xid = Xid(100);
+    const OWN_PART: Xid = Xid(103);
     const OLD: Xid = Xid(10);
     const SEEN: Xid = Xid(50);
     const UNSEEN: Xid = Xid(51);
@@ -290,8 +290,8 @@ mod tests {
     struct World;
 
     impl Transactions for World {
-        fn own(&self) -> Xid {
-            OWN
+        fn is_own(&self, xid: Xid) -> bool {
+            xid == OWN || xid == OWN_PART
         }
         fn command(&self) -> u32 {
             5
@@ -353,6 +353,11 @@ mod tests {
         assert!(deleted_by(OWN, 5));
         assert!(!visible(version(OWN, OWN, 4)).0);
         assert!(visible(version(OWN, OWN, 5)).0, "made before, deleted by this command");
+        assert!(visible(version(OWN_PART, Xid::INVALID, 4)).0, "a subtransaction's is own");
+        assert!(!visible(version(OWN_PART, Xid::INVALID, 5)).0);
+        assert!(!visible(version(OWN, OWN_PART, 4)).0);
+        assert!(visible(version(OWN, ABORTED, 4)).0, "deleted by a part that rolled back");
+        assert!(!visible(version(ABORTED, OWN, 4)).0, "made by one");
         let locked = Header { infomask: mask::LOCK_ONLY, ..version(OLD, SEEN, 0) };
         assert!(visible(locked).0);
     }
@@ -390,6 +395,8 @@ mod tests {
         assert_eq!(changeable(version(OWN, Xid::INVALID, 4)), Changeable::Yes);
         assert_eq!(changeable(version(OWN, Xid::INVALID, 5)), Changeable::Invisible);
         assert_eq!(changeable(version(OWN, OWN, 5)), Changeable::SelfModified);
+        assert_eq!(changeable(version(OWN, OWN_PART, 5)), Changeable::SelfModified);
+        assert_eq!(changeable(version(OWN, ABORTED, 4)), Changeable::Yes);
         assert_eq!(changeable(version(RUNNING, Xid::INVALID, 0)), Changeable::Invisible);
     }
 

@@ -164,7 +164,7 @@ fn send(
     let Some(returning) = returning else { return Ok(()) };
     if returning.system {
         row.truncate(table.columns.len());
-        let xid = execution.session.storage.transaction_id()?;
+        let xid = execution.session.storage.writing_id()?;
         push_system(&mut row, place, xid, 0, table.oid.0);
     }
     send_as_is(evaluator, returning, &row, sink)

@@ -32,6 +32,7 @@ use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer};
 use types::{Severity, SqlState};
 
 use crate::error::{Error, Result};
+use crate::session::SavepointStatement;
 pub(crate) use copy::{CopyOption, CopyStatement, CopySubject, Endpoint, OptionValue};
 use cursor::Cursor;
 pub(crate) use define::{AlterTable, Alteration, Definition, Drop, DropKind, Rename};
@@ -57,6 +58,8 @@ pub(crate) enum Statement {
     Commit,
     /// ROLLBACK, ABORT
     Rollback,
+    /// SAVEPOINT, RELEASE, ROLLBACK TO
+    Savepoint(SavepointStatement),
     /// SET TRANSACTION
     SetTransaction(TransactionModes),
     /// SET SESSION CHARACTERISTICS AS TRANSACTION
@@ -457,6 +460,6 @@ mod tests {
         assert_eq!(named("CREATE UNIQUE INDEX i ON t (a)"), "CREATE UNIQUE");
         assert_eq!(named("DROP VIEW v"), "DROP VIEW");
         assert_eq!(named("ALTER INDEX i RENAME TO j"), "ALTER INDEX");
-        assert_eq!(named("SAVEPOINT s"), "SAVEPOINT");
+        assert_eq!(named("LISTEN x"), "LISTEN");
     }
 }

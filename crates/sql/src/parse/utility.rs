@@ -8,6 +8,7 @@ use sqlparser::tokenizer::Token;
 use super::cursor::Cursor;
 use super::{Statement, copy, vacuum};
 use crate::error::{Error, Result};
+use crate::session::SavepointStatement;
 
 /// What BEGIN and SET TRANSACTION say of a transaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,31 +30,9 @@ pub(crate) enum Access {
 
 /// Statements of PostgreSQL that are not supported, by their first word.
 const UNSUPPORTED: &[&str] = &[
-    "ALTER",
-    "CALL",
-    "CLOSE",
-    "CLUSTER",
-    "COMMENT",
-    "DECLARE",
-    "DISCARD",
-    "DO",
-    "FETCH",
-    "GRANT",
-    "IMPORT",
-    "LISTEN",
-    "LOAD",
-    "LOCK",
-    "MERGE",
-    "MOVE",
-    "NOTIFY",
-    "REASSIGN",
-    "REFRESH",
-    "REINDEX",
-    "RELEASE",
-    "REVOKE",
-    "SAVEPOINT",
-    "SECURITY",
-    "UNLISTEN",
+    "ALTER", "CALL", "CLOSE", "CLUSTER", "COMMENT", "DECLARE", "DISCARD", "DO", "FETCH", "GRANT",
+    "IMPORT", "LISTEN", "LOAD", "LOCK", "MERGE", "MOVE", "NOTIFY", "REASSIGN", "REFRESH",
+    "REINDEX", "REVOKE", "SECURITY", "UNLISTEN",
 ];
 
 /// Reads a statement of this file; `None`, with nothing taken, if it is another.
@@ -70,6 +49,14 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
     }
     if cursor.at_word("ROLLBACK") || cursor.at_word("ABORT") {
         return end(cursor, false).map(Some);
+    }
+    if cursor.word("SAVEPOINT") {
+        let name = cursor.identifier()?;
+        return Ok(Some(Statement::Savepoint(SavepointStatement::Set(name))));
+    }
+    if cursor.word("RELEASE") {
+        let name = savepoint_name(cursor)?;
+        return Ok(Some(Statement::Savepoint(SavepointStatement::Release(name))));
     }
     if cursor.words(&["PREPARE", "TRANSACTION"]) {
         return Ok(Some(skip(cursor, "PREPARE TRANSACTION")));
@@ -124,14 +111,23 @@ fn end(cursor: &mut Cursor<'_>, commit: bool) -> Result<Statement> {
         return Ok(skip(cursor, &format!("{name} PREPARED")));
     }
     let _ = cursor.word("WORK") || cursor.word("TRANSACTION");
-    if !commit && cursor.word("TO") {
-        return Ok(skip(cursor, "ROLLBACK TO SAVEPOINT"));
+    if name == "ROLLBACK" && cursor.word("TO") {
+        let name = savepoint_name(cursor)?;
+        return Ok(Statement::Savepoint(SavepointStatement::RollbackTo(name)));
     }
     if cursor.words(&["AND", "CHAIN"]) {
         return Ok(skip(cursor, &format!("{name} AND CHAIN")));
     }
     let _ = cursor.words(&["AND", "NO", "CHAIN"]);
     Ok(if commit { Statement::Commit } else { Statement::Rollback })
+}
+
+/// `[SAVEPOINT] name`; a savepoint may be called `savepoint`.
+fn savepoint_name(cursor: &mut Cursor<'_>) -> Result<String> {
+    if cursor.rest().len() > 1 {
+        let _ = cursor.word("SAVEPOINT");
+    }
+    cursor.identifier()
 }
 
 fn modes(cursor: &mut Cursor<'_>) -> Result<TransactionModes> {

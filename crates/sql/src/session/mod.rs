@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `context` | what functions and the executor see of the session |
 //! | `transaction` | the states of a transaction: PostgreSQL's simple query protocol |
+//! | `savepoints` | SAVEPOINT, ROLLBACK TO, RELEASE |
 //! | `settings` | SET, RESET, SHOW; what a rollback takes back |
 //! | `statements` | what each statement does |
 //! | `maintenance` | VACUUM, ANALYZE |
@@ -29,6 +30,7 @@ mod kept;
 mod literals;
 mod maintenance;
 mod prepared;
+mod savepoints;
 mod settings;
 mod statements;
 mod tables;
@@ -46,6 +48,7 @@ use crate::parse::{Request, parse};
 use crate::storage::Storage;
 use cache::PlanCache;
 pub(crate) use context::{Context, Weight};
+pub(crate) use savepoints::SavepointStatement;
 use kept::Keep;
 use prepared::Prepared;
 use transaction::Block;
@@ -65,6 +68,8 @@ pub enum TxStatus {
 pub struct Session {
     context: Context,
     block: Block,
+    /// The names of the savepoints, each within the one before it.
+    savepoints: Vec<String>,
     /// Whether the storage has a transaction.
     in_transaction: bool,
     /// Whether a statement of the transaction has begun that is a query.
@@ -81,6 +86,7 @@ impl Session {
         Session {
             context: Context::new(storage, settings),
             block: Block::None,
+            savepoints: Vec::new(),
             in_transaction: false,
             has_run: false,
             prepared: Prepared::default(),

@@ -25,6 +25,16 @@ pub(crate) struct SessionSettings {
     before: Option<Settings>,
     /// What the session will have if the transaction commits, once SET LOCAL was used.
     kept: Option<Settings>,
+    /// For each savepoint what there was when it was set, once something has changed since. `None`
+    /// also if that came after a later savepoint was set: then it stands there.
+    savepoints: Vec<Option<Box<AtSavepoint>>>,
+}
+
+/// What a savepoint brings back.
+struct AtSavepoint {
+    current: Settings,
+    before: Option<Settings>,
+    kept: Option<Settings>,
 }
 
 /// Where a change of a setting goes.
@@ -40,13 +50,20 @@ fn report(error: &config::Error) -> Error {
 
 impl SessionSettings {
     pub(super) fn new(base: Settings) -> SessionSettings {
-        SessionSettings { current: base.clone(), base, before: None, kept: None }
+        SessionSettings {
+            current: base.clone(),
+            base,
+            before: None,
+            kept: None,
+            savepoints: Vec::new(),
+        }
     }
 
     /// A transaction begins.
     pub(super) fn begin(&mut self) {
         self.before = None;
         self.kept = None;
+        self.savepoints.clear();
         let current = &mut self.current;
         current.transaction_isolation = current.default_transaction_isolation;
         current.transaction_read_only = current.default_transaction_read_only;
@@ -96,6 +113,7 @@ impl SessionSettings {
 
     /// The transaction commits; says whether what counts has changed by that.
     pub(super) fn commit(&mut self) -> bool {
+        self.savepoints.clear();
         self.before = None;
         match self.kept.take() {
             Some(kept) => {
@@ -108,6 +126,7 @@ impl SessionSettings {
 
     /// The transaction rolls back; says whether what counts has changed by that.
     pub(super) fn abort(&mut self) -> bool {
+        self.savepoints.clear();
         self.kept = None;
         match self.before.take() {
             Some(before) => {
@@ -118,10 +137,50 @@ impl SessionSettings {
         }
     }
 
+    /// SAVEPOINT
+    pub(super) fn set_savepoint(&mut self) {
+        self.savepoints.push(None);
+    }
+
+    /// RELEASE of the savepoint at `depth`, and with it of those after it.
+    pub(super) fn release_savepoint(&mut self, depth: usize) {
+        // Nothing had changed between the savepoint before them and the first that knows something.
+        let first = self.savepoints.drain(depth..).flatten().next();
+        if let Some(last) = self.savepoints.last_mut()
+            && last.is_none()
+        {
+            *last = first;
+        }
+    }
+
+    /// ROLLBACK TO the savepoint at `depth`; says whether what counts has changed by that.
+    pub(super) fn rollback_to_savepoint(&mut self, depth: usize) -> bool {
+        let first = self.savepoints.drain(depth..).flatten().next();
+        self.savepoints.push(None);
+        let Some(saved) = first else { return false };
+        let AtSavepoint { current, before, kept } = *saved;
+        (self.current, self.before, self.kept) = (current, before, kept);
+        true
+    }
+
+    /// Something is about to change: the innermost savepoint remembers what there was.
+    pub(super) fn keep_for_savepoint(&mut self) {
+        let Some(saved @ None) = self.savepoints.last_mut() else { return };
+        *saved = Some(Box::new(AtSavepoint {
+            current: self.current.clone(),
+            before: self.before.clone(),
+            kept: self.kept.clone(),
+        }));
+    }
+
     /// Takes over settings that were read again.
     pub(super) fn reload(&mut self, fresh: &Settings) {
         let versions = [Some(&mut self.base), Some(&mut self.current)];
         let versions = versions.into_iter().chain([self.before.as_mut(), self.kept.as_mut()]);
+        let saved = self.savepoints.iter_mut().flatten().flat_map(|saved| {
+            [Some(&mut saved.current), saved.before.as_mut(), saved.kept.as_mut()]
+        });
+        let versions = versions.chain(saved);
         for version in versions.flatten() {
             version.reload(fresh);
         }
@@ -134,6 +193,7 @@ impl SessionSettings {
         }
         let mut changed = self.current.clone();
         self.apply(&mut changed, name, change)?;
+        self.keep_for_savepoint();
         if local {
             self.kept.get_or_insert_with(|| self.current.clone());
         } else if let Some(mut kept) = self.kept.take() {
@@ -148,6 +208,7 @@ impl SessionSettings {
 
     /// RESET ALL.
     pub(super) fn reset_all(&mut self) {
+        self.keep_for_savepoint();
         self.before.get_or_insert_with(|| self.current.clone());
         self.current.reset_all(&self.base);
         if let Some(kept) = &mut self.kept {
@@ -225,6 +286,31 @@ mod tests {
         assert!(settings.commit());
         assert_eq!(work_mem(&settings), "4MB");
         assert_eq!(settings.show("extra_float_digits").expect("known"), "0");
+    }
+
+    #[test]
+    fn a_savepoint_brings_back_what_there_was() {
+        let mut settings = SessionSettings::new(Settings::default());
+        let set = |settings: &mut SessionSettings, value| {
+            settings.change("work_mem", Change::Set(value), false).expect("may");
+        };
+        settings.begin();
+        set(&mut settings, "1MB");
+        settings.set_savepoint();
+        settings.set_savepoint();
+        set(&mut settings, "2MB");
+        settings.set_savepoint();
+        set(&mut settings, "3MB");
+        assert!(settings.rollback_to_savepoint(2));
+        assert_eq!(work_mem(&settings), "2MB");
+        assert!(!settings.rollback_to_savepoint(2), "nothing since");
+        settings.release_savepoint(1);
+        assert_eq!(work_mem(&settings), "2MB");
+        assert!(settings.rollback_to_savepoint(0));
+        assert_eq!(work_mem(&settings), "1MB");
+        set(&mut settings, "5MB");
+        settings.commit();
+        assert_eq!(work_mem(&settings), "5MB");
     }
 
     #[test]

@@ -36,7 +36,11 @@ impl Session {
         keep: Keep<'_>,
         out: &mut dyn Output,
     ) -> Result<()> {
-        let ends = matches!(parsed.statement, Statement::Commit | Statement::Rollback);
+        let ends = match &parsed.statement {
+            Statement::Commit | Statement::Rollback => true,
+            Statement::Savepoint(savepoint) => savepoint.ends_failure(),
+            _ => false,
+        };
         if self.block == Block::Failed && !ends {
             return Err(transaction_is_aborted());
         }
@@ -55,6 +59,11 @@ impl Session {
             }
             Statement::Maintain(work) => {
                 let tag = self.maintain(work, several, last, out)?;
+                out.done(tag)?;
+            }
+            Statement::Savepoint(savepoint) => {
+                let tag = self.savepoint(savepoint)?;
+                self.end_statement(last)?;
                 out.done(tag)?;
             }
             statement => {
@@ -111,7 +120,8 @@ impl Session {
             Statement::Begin { .. }
             | Statement::Commit
             | Statement::Rollback
-            | Statement::Maintain(_) => {
+            | Statement::Maintain(_)
+            | Statement::Savepoint(_) => {
                 Err(Error::internal("transaction statement in a wrong place"))
             }
         }

@@ -5,7 +5,7 @@
 //! | `None` | the first statement begins a transaction; it ends with the statement, or, if the line has several, with the line (`Implicit`) |
 //! | `Implicit` | BEGIN makes it `Explicit`, with what was done before in it; COMMIT and ROLLBACK end it, with a warning |
 //! | `Explicit` | COMMIT, ROLLBACK; an error makes it `Failed` |
-//! | `Failed` | COMMIT and ROLLBACK, which both roll back; everything else is refused |
+//! | `Failed` | COMMIT and ROLLBACK, which both roll back; ROLLBACK TO a savepoint, which makes it `Explicit`; everything else is refused |
 
 use types::SqlState;
 
@@ -54,6 +54,7 @@ impl Session {
             self.roll_back();
         }
         self.in_transaction = false;
+        self.savepoints.clear();
         self.block = Block::None;
         done
     }
@@ -64,13 +65,20 @@ impl Session {
             self.context.abort();
             self.in_transaction = false;
         }
+        self.savepoints.clear();
         self.block = Block::None;
     }
 
-    /// An error: the transaction is undone; an explicit one remains as failed.
+    /// An error: the transaction, or its innermost subtransaction, is undone; an explicit one
+    /// remains as failed.
     pub(super) fn fail(&mut self) {
         let explicit = matches!(self.block, Block::Explicit | Block::Failed);
-        self.roll_back();
+        match self.savepoints.len().checked_sub(1) {
+            // What is failed already is undone, and nothing ran since.
+            Some(_) if self.block == Block::Failed => {}
+            Some(innermost) => self.context.rollback_to_savepoint(innermost),
+            None => self.roll_back(),
+        }
         if explicit {
             self.block = Block::Failed;
         }
@@ -96,21 +104,34 @@ impl Session {
     /// Takes over the modes of BEGIN and SET TRANSACTION.
     pub(super) fn apply_modes(&mut self, modes: &TransactionModes) -> Result<()> {
         let mut settings = self.context.settings.borrow_mut();
+        settings.keep_for_savepoint();
         let current = &mut settings.current;
+        let within = !self.savepoints.is_empty();
         if let Some(level) = modes.level()?
             && level != current.transaction_isolation
         {
             self.refuse_after_query("SET TRANSACTION ISOLATION LEVEL must be called")?;
+            refuse_if(
+                within,
+                "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction",
+            )?;
             current.transaction_isolation = level;
         }
         if let Some(access) = modes.access {
             let read_only = access == Access::ReadOnly;
             if current.transaction_read_only && !read_only {
+                let message =
+                    "cannot set transaction read-write mode inside a read-only transaction";
+                refuse_if(within, message)?;
                 self.refuse_after_query("transaction read-write mode must be set")?;
             }
             current.transaction_read_only = read_only;
         }
         if let Some(deferrable) = modes.deferrable {
+            refuse_if(
+                within,
+                "SET TRANSACTION [NOT] DEFERRABLE cannot be called within a subtransaction",
+            )?;
             self.refuse_after_query("SET TRANSACTION [NOT] DEFERRABLE must be called")?;
             current.transaction_deferrable = deferrable;
         }
@@ -170,4 +191,9 @@ impl Session {
         let report = warning(code, "there is no transaction in progress");
         self.context.notice(out, Weight::Warning, &report)
     }
+}
+
+/// `25001` where a mode cannot be changed.
+fn refuse_if(refused: bool, message: &str) -> Result<()> {
+    if refused { Err(Error::new(SqlState::ACTIVE_SQL_TRANSACTION, message)) } else { Ok(()) }
 }

@@ -18,6 +18,8 @@
 //! | row updated | one dead, one changed | one dead |
 //! | row deleted | one live less, one dead, one changed | |
 //!
+//! What a subtransaction counts is added as aborted when that rolls back by itself.
+//!
 //! The key is the relation file: a file that goes away takes its entry along, and what CREATE or
 //! TRUNCATE did to files decides of itself whose counts remain.
 //!
@@ -71,7 +73,8 @@ impl StatisticsRegions {
 /// The statistics of relations, as one process works with them.
 pub struct Statistics {
     table: Table,
-    pending: RefCell<Pending>,
+    /// The transaction's, and those of its open subtransactions, each within the one before it.
+    pending: RefCell<Vec<Pending>>,
 }
 
 /// What a vacuum or an ANALYZE found.
@@ -89,11 +92,17 @@ impl Statistics {
     pub(crate) fn new(segment: &Segment, regions: StatisticsRegions) -> Statistics {
         let head: &'static Head = segment.one(regions.head);
         let entries: &'static [Entry] = segment.slice(regions.entries);
-        Statistics { table: Table { lock: &head.keys, entries }, pending: RefCell::default() }
+        Statistics { table: Table { lock: &head.keys, entries }, pending: pending() }
+    }
+
+    fn innermost(&self, work: impl FnOnce(&mut Pending)) {
+        if let Some(pending) = self.pending.borrow_mut().last_mut() {
+            work(pending);
+        }
     }
 
     fn pend(&self, rel: RelFileNumber, count: Count, number: u64) {
-        self.pending.borrow_mut().add(rel, count, number);
+        self.innermost(|pending| pending.add(rel, count, number));
     }
 
     /// A sequential scan has begun.
@@ -143,7 +152,7 @@ impl Statistics {
 
     /// The transaction has given a relation a new file.
     pub fn moved(&self, from: RelFileNumber, to: RelFileNumber) {
-        self.pending.borrow_mut().moved(from, to);
+        self.innermost(|pending| pending.moved(from, to));
     }
 
     /// A vacuum is done with a table.
@@ -186,7 +195,30 @@ impl Statistics {
 
     /// The transaction has ended: adds what it counted, forgets the files that went with it.
     pub(crate) fn end(&self, committed: bool, gone: &[RelFileNumber]) {
-        self.pending.borrow_mut().drain(&self.table, committed);
+        self.release_part(0);
+        self.innermost(|pending| pending.drain(&self.table, committed));
+        gone.iter().for_each(|rel| self.table.forget(*rel));
+    }
+
+    /// A subtransaction begins within the innermost one.
+    pub(crate) fn begin_part(&self) {
+        self.pending.borrow_mut().push(Pending::default());
+    }
+
+    /// The subtransaction at `depth` (from 0), and those within it, join the one around it.
+    pub(crate) fn release_part(&self, depth: usize) {
+        let mut pending = self.pending.borrow_mut();
+        while pending.len() > depth + 1
+            && let Some(part) = pending.pop()
+        {
+            pending.last_mut().into_iter().for_each(|around| around.join(&part));
+        }
+    }
+
+    /// The subtransaction at `depth` (from 0), and those within it, roll back; it begins anew.
+    pub(crate) fn rollback_part(&self, depth: usize, gone: &[RelFileNumber]) {
+        self.release_part(depth + 1);
+        self.innermost(|pending| pending.drain(&self.table, false));
         gone.iter().for_each(|rel| self.table.forget(*rel));
     }
 
@@ -205,6 +237,11 @@ impl Statistics {
     }
 }
 
+/// What a transaction begins with.
+fn pending() -> RefCell<Vec<Pending>> {
+    RefCell::new(vec![Pending::default()])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,7 +250,7 @@ mod tests {
         let head = Box::leak(Box::new(Head::new_zeroed()));
         let entries: Vec<Entry> = (0..8).map(|_| Entry::new_zeroed()).collect();
         let entries: &'static [Entry] = Vec::leak(entries);
-        Statistics { table: Table { lock: &head.keys, entries }, pending: RefCell::default() }
+        Statistics { table: Table { lock: &head.keys, entries }, pending: pending() }
     }
 
     const T: RelFileNumber = RelFileNumber(20);
@@ -249,6 +286,28 @@ mod tests {
         change(&statistics);
         statistics.end(false, &[]);
         assert_eq!(counted(&statistics.of(T)), [0, 7, 0, 5, 2]);
+    }
+
+    #[test]
+    fn what_a_part_did_lives_or_dies_with_it() {
+        let statistics = statistics();
+        statistics.inserted(T, 100);
+        statistics.begin_part();
+        change(&statistics);
+        statistics.begin_part();
+        statistics.inserted(T, 1);
+        statistics.rollback_part(0, &[]);
+        assert_eq!(counted(&statistics.of(T)), [0, 8, 0, 6, 2]);
+        statistics.inserted(T, 10);
+        statistics.begin_part();
+        statistics.inserted(T, 1000);
+        statistics.release_part(1);
+        statistics.end(true, &[]);
+        assert_eq!(counted(&statistics.of(T)), [1110, 8, 1110, 1116, 2]);
+        statistics.begin_part();
+        statistics.inserted(T, 1);
+        statistics.end(false, &[]);
+        assert_eq!(counted(&statistics.of(T)), [1110, 9, 1110, 1117, 2]);
     }
 
     #[test]

@@ -32,6 +32,23 @@ impl Pending {
         self.lines[self.last].counts[count as usize] += number;
     }
 
+    /// Adds what a part of it has counted.
+    pub fn join(&mut self, part: &Pending) {
+        for line in &part.lines {
+            self.add_line(line);
+        }
+        self.moved.extend_from_slice(&part.moved);
+    }
+
+    fn add_line(&mut self, added: &Line) {
+        match self.lines.iter_mut().find(|line| line.rel == added.rel) {
+            Some(line) => {
+                line.counts.iter_mut().zip(added.counts).for_each(|(sum, count)| *sum += count);
+            }
+            None => self.lines.push(Line { rel: added.rel, counts: added.counts }),
+        }
+    }
+
     pub fn moved(&mut self, from: RelFileNumber, to: RelFileNumber) {
         self.moved.push((from, to));
     }

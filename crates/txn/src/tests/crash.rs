@@ -23,7 +23,7 @@ fn read_log(world: &World, mut each: impl FnMut(&DecodedRecord)) -> Lsn {
 }
 
 /// Crashes and recovers.
-fn recover(world: &World) -> Txn {
+pub(super) fn recover(world: &World) -> Txn {
     let end = read_log(world, |_| ());
     let txn = world.crash(end);
     read_log(world, |record| {

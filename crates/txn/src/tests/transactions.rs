@@ -32,7 +32,7 @@ fn a_commit_is_seen_by_later_snapshots_only() {
     assert_eq!(xid, Xid::FIRST_NORMAL);
     assert_eq!(txn.assign_xid(&mut writer).expect("the same"), xid);
     let before = txn.snapshot(&writer);
-    assert_eq!((before.own(), before.command()), (Some(xid), 0));
+    assert_eq!((before.own().top(), before.command()), (Some(xid), 0));
     assert_eq!(txn.status(xid).expect("known"), XidStatus::InProgress);
     let lsn = txn.commit(&mut writer, true).expect("room");
     assert!(lsn.is_valid() && txn.flush_lsn() >= lsn);
