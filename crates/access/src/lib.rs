@@ -4,6 +4,7 @@
 //! - [`heap`] is the table: insert, delete, update, scan, prune, and their redo.
 //! - [`btree`] is the index; it does not know the heap, nor the heap it.
 //! - [`fsm`] is the free space map.
+//! - [`temp`] files are what a sort spills.
 //! - [`storage`] makes and drops relation files with their transactions.
 //!
 //! Each part has its own log records and its own redo, and redo of a block needs that block and
@@ -18,6 +19,7 @@ mod error;
 pub mod fsm;
 pub mod heap;
 pub mod storage;
+pub mod temp;
 pub mod tuple;
 
 pub use access::Access;

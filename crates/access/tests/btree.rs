@@ -1,74 +1,16 @@
 //! Indexes: against a model, and by several processes at once.
 
+mod index;
 mod support;
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::atomic::Ordering;
 
-use access::btree::{BTree, Direction, Key, KeyColumn, KeyRange, RowFate, Rows};
+use access::btree::{BTree, Direction, Key, KeyRange, RowFate, Rows};
+use index::{INT, Noise, add, check, entries, index, int, place, text, tree};
 use support::World;
-use types::{ColumnType, Datum, Diagnostic, Fork, RelFileNumber, SqlState, TupleId, Xid};
-
-const TEXT: [KeyColumn; 1] =
-    [KeyColumn { ty: ColumnType::Text, descending: false, nulls_first: false }];
-const INT: [KeyColumn; 1] =
-    [KeyColumn { ty: ColumnType::Int4, descending: false, nulls_first: false }];
-
-fn text(text: &str) -> Key {
-    Key::encode(&TEXT, &[Datum::Text(text.to_owned())]).expect("a key")
-}
-
-fn int(number: i32) -> Key {
-    Key::encode(&INT, &[Datum::Int4(number)]).expect("a key")
-}
-
-fn place(number: u32) -> TupleId {
-    TupleId { block: number / 100, offset: (number % 100) as u16 + 1 }
-}
-
-fn index(world: &World) -> RelFileNumber {
-    world.write(|tx| {
-        let rel = access::storage::create(&world.access, tx).expect("a file");
-        let xid = world.txn.assign_xid(tx).expect("an id");
-        BTree::new(&world.access, rel, "test_idx").create(xid).expect("an index");
-        rel
-    })
-}
-
-fn tree(world: &World, rel: RelFileNumber) -> BTree<'_> {
-    BTree::new(&world.access, rel, "test_idx")
-}
-
-fn add(tree: &BTree<'_>, key: &Key, place: TupleId) {
-    tree.insert(Xid(9), key, place, None).expect("insert").expect("not unique");
-}
-
-/// The entries of a range as bytes of key and place, in the order of the cursor.
-fn entries(tree: &BTree<'_>, range: KeyRange, direction: Direction) -> Vec<(Vec<u8>, TupleId)> {
-    let mut cursor = tree.scan(range, direction);
-    let mut found = Vec::new();
-    while let Some((place, key)) = cursor.next().expect("next entry") {
-        found.push((key.as_bytes().to_vec(), place));
-    }
-    found
-}
-
-struct Noise(u64);
-
-impl Noise {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (self.0 >> 33) as usize % limit
-    }
-
-    fn text(&mut self, longest: usize) -> String {
-        let length = self.below(longest) + 1;
-        let letter = |_| char::from(b'a' + self.below(3) as u8);
-        let head: String = (0..6).map(letter).collect();
-        head.repeat(length.div_ceil(6))
-    }
-}
+use types::{Datum, Diagnostic, Fork, SqlState, TupleId, Xid};
 
 #[test]
 fn random_entries_agree_with_a_model() {
@@ -91,6 +33,7 @@ fn random_entries_agree_with_a_model() {
         }
         let all: Vec<_> = model.iter().cloned().collect();
         assert_eq!(entries(&tree, KeyRange::all(), Direction::Forward), all, "seed {seed}");
+        assert_eq!(check(&tree).entries, 1500);
     }
 }
 
@@ -333,6 +276,5 @@ fn readers_miss_nothing_while_others_insert() {
     children.push(world.spawn(4, || read(Direction::Forward)));
     children.push(world.spawn(5, || read(Direction::Backward)));
     children.into_iter().for_each(support::Child::join);
-    let found = entries(&tree(&world, rel), KeyRange::all(), Direction::Forward);
-    assert_eq!(found.len(), 4 * EACH as usize);
+    assert_eq!(check(&tree(&world, rel)).entries, 4 * EACH as u64);
 }

@@ -6,7 +6,7 @@
 //! 3. Relation files that no table owns are removed: their creators did not commit, or the removal
 //!    was interrupted. Not before the checkpoint: until then, the next redo could miss them.
 //!    First a look at the system tables: a page of them that is lost would make the files of its
-//!    tables look like nobody's.
+//!    tables look like nobody's. Temporary files of processes that died go, too.
 //!
 //! | signal | what it means here |
 //! |---|---|
@@ -56,6 +56,9 @@ fn start(server: &Server) -> Result<(), Error> {
     }
     kept_statistics::take_back(server, !recovered.was_crash);
     sys::process::set_title("mamont: startup removing orphaned files");
+    if let Err(error) = access::temp::remove_leftovers(server.pool()) {
+        tracing::warn!("could not remove temporary files of the server before: {error}");
+    }
     remove_orphans(server, &recovered)
 }
 

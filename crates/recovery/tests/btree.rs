@@ -37,9 +37,10 @@ fn index(world: &World) -> RelFileNumber {
     })
 }
 
-/// Long keys, so that a few of them make a tree of several levels.
+/// Long keys that differ in the middle, so that pivots are long, too, and a few of them make a tree
+/// of several levels.
 fn key(number: u32) -> Key {
-    let text = format!("{:03}{}", number, "k".repeat(1800));
+    let text = format!("{}{:03}{}", "k".repeat(1500), number, "k".repeat(300));
     Key::encode(&TEXT, &[Datum::Text(text)]).expect("a key")
 }
 
@@ -57,6 +58,12 @@ fn numbers(world: &World, rel: RelFileNumber, direction: Direction) -> Vec<u32> 
         found.push(place.block);
     }
     found
+}
+
+fn check(world: &World, rel: RelFileNumber) {
+    let tree = tree(world, rel);
+    let checked = access::btree::check::check(&tree, &mut |_, _, _| None).expect("checked");
+    assert_eq!(checked.problems, []);
 }
 
 /// The directory as it was at a checkpoint, to go back to.
@@ -78,6 +85,8 @@ impl Past {
 
     /// Goes back, but for the log, which is that of `log` up to `end`.
     fn restore(&self, world: &World, log: &Past, end: Lsn) {
+        let files = world.pool.files();
+        files.list().expect("files").iter().for_each(|id| files.close(id.rel));
         for entry in std::fs::read_dir(world.data_dir().join("base")).expect("a folder") {
             std::fs::remove_file(entry.expect("an entry").path()).expect("removed");
         }
@@ -113,7 +122,7 @@ fn records(world: &World, start: Lsn) -> Vec<(Lsn, Option<u8>)> {
 }
 
 fn crash_at_every_position(full_page_writes: bool) {
-    const COUNT: u32 = 45;
+    const COUNT: u32 = 30;
     let mut world =
         World::with_options(128, WalOptions { full_page_writes, ..WalOptions::default() });
     world.checkpoint();
@@ -138,6 +147,7 @@ fn crash_at_every_position(full_page_writes: bool) {
         past.restore(&world, &log, *end);
         world.crash();
         recover(&world);
+        check(&world, rel);
         let found = numbers(&world, rel, Direction::Forward);
         assert!(found.is_sorted_by(|a, b| a < b));
         for (number, before, after) in &spans {
@@ -156,7 +166,68 @@ fn crash_at_every_position(full_page_writes: bool) {
         assert_eq!(numbers(&world, rel, Direction::Forward), all, "at {end}");
         let backward: Vec<u32> = all.into_iter().rev().collect();
         assert_eq!(numbers(&world, rel, Direction::Backward), backward, "at {end}");
+        check(&world, rel);
     }
+}
+
+/// A vacuum that empties whole branches, cut off at every record: what stays is there, the next
+/// vacuum ends what this one began, and the pages are used again.
+#[test]
+fn a_crash_at_any_record_of_a_vacuum_leaves_a_tree_that_is_whole() {
+    const COUNT: u32 = 60;
+    let stays = |number: u32| !(8..52).contains(&number) || number == 30;
+    let mut world = World::new(128);
+    let rel = index(&world);
+    (0..COUNT).for_each(|number| add(&world, rel, number));
+    world.checkpoint();
+    let past = Past::take(&world);
+    let start = world.wal.insert_lsn();
+    let vacuum = |world: &World| {
+        let mut dead = |place: TupleId| !stays(place.block);
+        tree(world, rel).bulk_delete(&mut dead).expect("vacuum")
+    };
+    assert_eq!(vacuum(&world).removed, 43);
+    world.wal.flush(world.wal.insert_lsn()).expect("flush");
+    let log = Past::take(&world);
+    let records = records(&world, start);
+    for kind in 5..=7 {
+        assert!(records.iter().any(|(_, k)| *k == Some(kind)), "a record of kind {kind}");
+    }
+    for (end, _) in &records {
+        past.restore(&world, &log, *end);
+        world.crash();
+        recover(&world);
+        check(&world, rel);
+        let found = numbers(&world, rel, Direction::Forward);
+        assert!((0..COUNT).filter(|n| stays(*n)).all(|n| found.contains(&n)), "at {end}");
+        let done = vacuum(&world);
+        assert_eq!(u64::from(found.len() as u32), done.removed + done.remaining);
+        check(&world, rel);
+        (0..COUNT).filter(|n| !stays(*n)).for_each(|n| add(&world, rel, n));
+        let all: Vec<u32> = (0..COUNT).collect();
+        assert_eq!(numbers(&world, rel, Direction::Forward), all, "at {end}");
+        check(&world, rel);
+    }
+}
+
+#[test]
+fn what_was_built_survives_a_crash() {
+    let mut world = World::new(128);
+    let rel = world.write(|tx| {
+        let rel = access::storage::create(&world.access, tx).expect("a file");
+        let mut build = tree(&world, rel).begin_build(0);
+        for n in 0..200 {
+            let place = TupleId { block: n * 7 % 200, offset: 1 };
+            build.push(&key(n * 7 % 200), place, true).expect("pushed");
+        }
+        let built = build.finish(true, &mut |_| Ok::<(), access::Error>(())).expect("built");
+        assert_eq!(built, Ok(200));
+        rel
+    });
+    world.crash();
+    recover(&world);
+    check(&world, rel);
+    assert_eq!(numbers(&world, rel, Direction::Forward), (0..200).collect::<Vec<_>>());
 }
 
 #[test]

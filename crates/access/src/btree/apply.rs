@@ -2,19 +2,25 @@
 //! redone. Each page is changed by itself. `false`: the page is not as the change needs it.
 
 use buffer::{PageAccess, PageBytes};
-use types::BlockNo;
+use types::{BlockNo, Lsn};
 
 use super::page::{self, FIRST, HIGH_KEY, NONE, Node, Root, flag};
-use super::record::{LeftHalf, RightHalf};
+use super::record::{LeftHalf, RightHalf, Unlink};
 
 /// The page that is split keeps its first rows and gets a new right sibling.
 #[must_use]
-pub(super) fn split_left(page: &mut PageBytes, half: &LeftHalf<'_>, right: BlockNo) -> bool {
+pub(super) fn split_left(
+    page: &mut PageBytes,
+    half: &LeftHalf<'_>,
+    right: BlockNo,
+    at: Lsn,
+) -> bool {
     let old = page.clone();
     if !page::init(page, old.level(), old.left(), right, half.high_key) {
         return false;
     }
     page::copy_removals(&old, page);
+    page::set_split_at(page, at);
     page.set_flags(old.flags());
     page::raise(page, flag::INCOMPLETE);
     let mut from = FIRST;
@@ -39,7 +45,7 @@ pub(super) fn split_left(page: &mut PageBytes, half: &LeftHalf<'_>, right: Block
 
 /// The new page of a split.
 #[must_use]
-pub(super) fn split_right(page: &mut PageBytes, half: &RightHalf, left: BlockNo) -> bool {
+pub(super) fn split_right(page: &mut PageBytes, half: &RightHalf, left: BlockNo, at: Lsn) -> bool {
     let mut number = HIGH_KEY;
     let add = |row: &[u8]| {
         let done = match number {
@@ -49,7 +55,25 @@ pub(super) fn split_right(page: &mut PageBytes, half: &RightHalf, left: BlockNo)
         number += 1;
         done
     };
-    half.for_each(add) == Some(true) && number > FIRST
+    let done = half.for_each(add) == Some(true) && number > FIRST;
+    page::set_split_at(page, at);
+    done
+}
+
+/// The pivot leads to the child of the next one, which goes.
+#[must_use]
+pub(super) fn lead_past(page: &mut PageBytes, number: u16) -> bool {
+    let Ok(child) = page.child(number + 1) else { return false };
+    page::set_child(page, number, child) && page.remove_rows([number + 1].into_iter())
+}
+
+/// A page of a record that unlinks the one between two others.
+pub(super) fn unlink(page: &mut PageBytes, number: usize, unlinked: &Unlink) {
+    match number {
+        0 => page::delete(page, unlinked.next_xid),
+        1 => page::set_left(page, unlinked.left),
+        _ => page::set_right(page, unlinked.right),
+    }
 }
 
 /// A root over the two halves of the old one.

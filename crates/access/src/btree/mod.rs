@@ -16,7 +16,8 @@
 //! - `key`, `encode`, `decode`: keys as bytes. A leaf's entries and the pivots above compare as bytes.
 //! - `page` draws a page; `apply` what happens to it; `record` what is logged; [`redo()`] repeats.
 //! - `descend` finds a page; `insert`, `unique`, `split`, `finish` change the tree; `space` finds pages.
-//! - `scan` reads.
+//! - `scan` reads. `build` makes a tree of rows that are there: `sort`, then `load`.
+//! - `vacuum` removes what is dead, `delete` empty pages. [`check`] looks whether all is well.
 //!
 //! # Invariants
 //! 1. A page holds what is not less than its low key and less than its high key; its right sibling
@@ -38,25 +39,33 @@
 //! the file, and not used is found again by vacuum.
 
 mod apply;
+mod build;
+pub mod check;
 mod decode;
+mod delete;
 mod descend;
 mod encode;
 mod finish;
 mod insert;
 mod key;
+mod load;
 mod page;
 mod record;
 mod redo;
 mod scan;
+mod sort;
 mod space;
 mod split;
 mod unique;
+mod vacuum;
 
+pub use build::{Build, BuildPhase, BuildProgress, Duplicate};
 pub use key::{ENTRY_SIZE_MAX, Key, KeyColumn, KeyRange};
 pub use record::kind;
 pub use redo::redo;
 pub use scan::{Cursor, Direction};
 pub use unique::{Conflict, RowFate, Rows};
+pub use vacuum::Vacuumed;
 
 use buffer::{BlockFlags, Change, Pages, Pin, Touched};
 use types::{BlockNo, BufferTag, Fork, Lsn, RelFileNumber, Xid};

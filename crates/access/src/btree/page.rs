@@ -9,14 +9,15 @@
 //!   leaf (level 0)  entries: key, place of the row, see `key`
 //!   level 1 ...     child u32, then the least bytes that lead there; the first child's are empty
 //!   special area:   0  left sibling u32   4  right sibling u32 (0: none)
-//!                   8  level u16   10 (zero) u16   12  removals u32
+//!                   8  level u16   10 (zero) u16   12  removals u32   16  last split u64
 //! flags of the page header: INCOMPLETE, HALF_DEAD, DELETED, META
 //! prune_xid of the page header: on a deleted page, the next transaction when it was unlinked
 //! ```
 //!
 //! A page is responsible for the bytes from its low key, which only the level above knows, to below
 //! its high key. `removals` counts how often entries were removed: as long as it stays the same, an
-//! entry of these bytes is the one that was there before.
+//! entry of these bytes is the one that was there before. The last split is where the log ended
+//! shortly before the page was split off or split in two.
 //!
 //! Changing functions return `false` where the page is not as they need it. Under the page's lock,
 //! after looking, that cannot be; in redo it means damage.
@@ -25,7 +26,7 @@ use std::ops::Range;
 
 use buffer::page::ITEM_SIZE;
 use buffer::{ItemState, PageAccess, PageBytes, PageRead};
-use types::{BlockNo, PAGE_SIZE};
+use types::{BlockNo, Lsn, PAGE_SIZE, Xid};
 
 use crate::tuple::Malformed;
 
@@ -40,7 +41,7 @@ pub(super) const FIRST: u16 = 2;
 /// Bytes of a child's number before a pivot's key.
 pub(super) const CHILD_SIZE: usize = 4;
 
-const SPECIAL_SIZE: usize = 16;
+const SPECIAL_SIZE: usize = 24;
 const SPECIAL: usize = PAGE_SIZE - SPECIAL_SIZE;
 const MAGIC: u32 = 0x4D42_5452;
 const VERSION: u32 = 1;
@@ -74,6 +75,9 @@ pub(super) trait Node: PageAccess {
     }
     fn removals(&self) -> u32 {
         self.u32_at(SPECIAL + 12)
+    }
+    fn split_at(&self) -> Lsn {
+        Lsn(self.u64_at(SPECIAL + 16))
     }
     fn has(&self, flags: u16) -> bool {
         self.flags() & flags != 0
@@ -227,10 +231,38 @@ pub(super) fn init(
     high_key: &[u8],
 ) -> bool {
     empty(page);
+    page.put_u16(SPECIAL + 8, level);
+    set_siblings(page, left, right);
+    page.insert_row(HIGH_KEY, high_key)
+}
+
+/// Makes a page anew that gets its siblings and its high key later.
+pub(super) fn init_bare(page: &mut PageBytes, level: u16) {
+    empty(page);
+    page.put_u16(SPECIAL + 8, level);
+}
+
+pub(super) fn set_siblings(page: &mut PageBytes, left: BlockNo, right: BlockNo) {
     page.put_u32(SPECIAL, left);
     page.put_u32(SPECIAL + 4, right);
-    page.put_u16(SPECIAL + 8, level);
-    page.insert_row(HIGH_KEY, high_key)
+}
+
+pub(super) fn set_split_at(page: &mut PageBytes, at: Lsn) {
+    page.put_u64(SPECIAL + 16, at.0);
+}
+
+/// The page is out of the tree; nobody who begins from `next_xid` on can come to it.
+pub(super) fn delete(page: &mut PageBytes, next_xid: Xid) {
+    clear(page, flag::HALF_DEAD);
+    raise(page, flag::DELETED);
+    page.set_prune_xid(next_xid);
+}
+
+/// Has a pivot lead to another child.
+#[must_use]
+pub(super) fn set_child(page: &mut PageBytes, number: u16, child: BlockNo) -> bool {
+    let row = page.row_mut(number).and_then(<[u8]>::first_chunk_mut);
+    row.map(|bytes| *bytes = child.to_le_bytes()).is_some()
 }
 
 pub(super) fn copy_removals(from: &PageBytes, to: &mut PageBytes) {
@@ -239,6 +271,10 @@ pub(super) fn copy_removals(from: &PageBytes, to: &mut PageBytes) {
 
 pub(super) fn set_left(page: &mut PageBytes, left: BlockNo) {
     page.put_u32(SPECIAL, left);
+}
+
+pub(super) fn set_right(page: &mut PageBytes, right: BlockNo) {
+    page.put_u32(SPECIAL + 4, right);
 }
 
 pub(super) fn raise(page: &mut PageBytes, flags: u16) {

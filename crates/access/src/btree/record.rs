@@ -5,7 +5,7 @@
 //! CREATE                                      0 meta page, 1 root: made anew
 //! INSERT                                      0 leaf: number u16, entry
 //! INSERT_UPPER                                0 page: number u16, pivot   1 child: split completed
-//! SPLIT       flags u8, reused u64            0 left: see LeftHalf   1 right, made anew: see RightHalf
+//! SPLIT       flags u8, reused u64, at u64    0 left: see LeftHalf   1 right, made anew: see RightHalf
 //!                                             [flag 1: the sibling behind, its left link changes]
 //!                                             [flag 2: a child whose split this completes]
 //! NEW_ROOT    level u16, reused u64           0 root, made anew: right child u32, its key
@@ -22,7 +22,7 @@
 //! deleted page that was made anew, or 0: nobody who began before it may still look there. A standby
 //! must end older snapshots before it redoes either.
 
-use types::{BlockNo, Xid};
+use types::{BlockNo, Lsn, Xid};
 
 use crate::codec::{Fields, Short};
 
@@ -81,21 +81,24 @@ pub(super) struct Split {
     pub has_sibling: bool,
     pub has_child: bool,
     pub reused: Xid,
+    /// Where the log ended shortly before.
+    pub at: Lsn,
 }
 
 impl Split {
-    pub fn encode(&self) -> [u8; 9] {
-        let mut bytes = [0; 9];
+    pub fn encode(&self) -> [u8; 17] {
+        let mut bytes = [0; 17];
         bytes[0] = u8::from(self.has_sibling) | u8::from(self.has_child) << 1;
-        bytes[1..].copy_from_slice(&self.reused.0.to_le_bytes());
+        bytes[1..9].copy_from_slice(&self.reused.0.to_le_bytes());
+        bytes[9..].copy_from_slice(&self.at.0.to_le_bytes());
         bytes
     }
 
     pub fn read(bytes: &[u8]) -> Result<Split, Short> {
         let mut fields = Fields(bytes);
         let flags = fields.u8()?;
-        let reused = Xid(fields.u64()?);
-        Ok(Split { has_sibling: flags & 1 != 0, has_child: flags & 2 != 0, reused })
+        let (reused, at) = (Xid(fields.u64()?), Lsn(fields.u64()?));
+        Ok(Split { has_sibling: flags & 1 != 0, has_child: flags & 2 != 0, reused, at })
     }
 }
 
@@ -192,6 +195,30 @@ impl NewRoot {
     }
 }
 
+/// Main data of UNLINK.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unlink {
+    pub left: BlockNo,
+    pub right: BlockNo,
+    /// Nobody who begins from this id on can come to the page.
+    pub next_xid: Xid,
+}
+
+impl Unlink {
+    pub fn encode(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&self.left.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.right.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.next_xid.0.to_le_bytes());
+        bytes
+    }
+
+    pub fn read(bytes: &[u8]) -> Result<Unlink, Short> {
+        let mut fields = Fields(bytes);
+        Ok(Unlink { left: fields.u32()?, right: fields.u32()?, next_xid: Xid(fields.u64()?) })
+    }
+}
+
 /// Main data of DELETE.
 pub(super) fn delete(horizon: Xid) -> [u8; 8] {
     horizon.0.to_le_bytes()
@@ -203,9 +230,11 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        let split = Split { has_sibling: true, has_child: false, reused: Xid(9) };
+        let split = Split { has_sibling: true, has_child: false, reused: Xid(9), at: Lsn(7) };
         assert_eq!(Split::read(&split.encode()), Ok(split));
-        assert_eq!(Split::read(&[0; 8]), Err(Short));
+        assert_eq!(Split::read(&[0; 16]), Err(Short));
+        let unlink = Unlink { left: 1, right: 2, next_xid: Xid(1 << 33) };
+        assert_eq!(Unlink::read(&unlink.encode()), Ok(unlink));
         let root = NewRoot { level: 3, reused: Xid(1 << 40) };
         assert_eq!(NewRoot::read(&root.encode()), Ok(root));
         let left = LeftHalf { keep: 4, new_number: 3, new_row: b"row", high_key: b"high" };

@@ -5,8 +5,8 @@ use types::BlockNo;
 use wal::DecodedRecord;
 
 use super::apply;
-use super::page::{self, Root};
-use super::record::{LeftHalf, NewRoot, NewRow, RightHalf, Split, kind};
+use super::page::{self, Root, flag};
+use super::record::{LeftHalf, NewRoot, NewRow, RightHalf, Split, Unlink, kind};
 use crate::codec::Fields;
 use crate::error::Error;
 
@@ -42,6 +42,17 @@ fn redone(record: &DecodedRecord, number: usize, page: &mut PageBytes) -> Option
             list.remainder().is_empty().then_some(())?;
             Some(page::remove(page, list.map(|two| u16::from_le_bytes([two[0], two[1]]))))
         }
+        (kind::HALF_DEAD, 0) => {
+            Some(apply::lead_past(page, Fields(record.block_data(0)).u16().ok()?))
+        }
+        (kind::HALF_DEAD, _) => {
+            page::raise(page, flag::HALF_DEAD);
+            Some(true)
+        }
+        (kind::UNLINK, _) => {
+            apply::unlink(page, number, &Unlink::read(record.data()).ok()?);
+            Some(true)
+        }
         _ => None,
     }
 }
@@ -51,13 +62,13 @@ fn block(record: &DecodedRecord, number: usize) -> Option<BlockNo> {
 }
 
 fn split(record: &DecodedRecord, number: usize, page: &mut PageBytes) -> Option<bool> {
-    let Split { has_sibling, .. } = Split::read(record.data()).ok()?;
+    let Split { has_sibling, at, .. } = Split::read(record.data()).ok()?;
     let right = block(record, 1)?;
     match number {
-        0 => Some(apply::split_left(page, &LeftHalf::read(record.block_data(0)).ok()?, right)),
+        0 => Some(apply::split_left(page, &LeftHalf::read(record.block_data(0)).ok()?, right, at)),
         1 => {
             let half = RightHalf::read(record.block_data(1)).ok()?;
-            Some(apply::split_right(page, &half, block(record, 0)?))
+            Some(apply::split_right(page, &half, block(record, 0)?, at))
         }
         2 if has_sibling => {
             page::set_left(page, right);

@@ -156,7 +156,7 @@ impl BTree<'_> {
         Ok(true)
     }
 
-    fn check_sibling(
+    pub(super) fn check_sibling(
         &self,
         sibling: &PageWrite<'_>,
         left: BlockNo,
@@ -179,7 +179,8 @@ impl BTree<'_> {
     ) -> Result<(), Error> {
         let (left, right) = (pages.page.tag().block, pages.new.tag().block);
         let (has_sibling, has_child) = (pages.sibling.is_some(), pages.child.is_some());
-        let main = record::Split { has_sibling, has_child, reused }.encode();
+        let at = self.access.wal.insert_lsn();
+        let main = record::Split { has_sibling, has_child, reused, at }.encode();
         let (left_head, right_head) = (plan.left.head(), plan.right.head());
         let left_data: &[&[u8]] = &[&left_head, plan.left.new_row, plan.left.high_key];
         let right_data: &[&[u8]] = &[&right_head, &plan.right.rows];
@@ -191,8 +192,8 @@ impl BTree<'_> {
         let change = |page| Touched { page, flags: CHANGED, data: &[] };
         touched.extend(others.into_iter().flatten().map(change));
         self.log(kind::SPLIT, xid, &[&main], &mut touched, |pages| {
-            let mut done = apply::split_left(pages.page(0), &plan.left, right)
-                && apply::split_right(pages.page(1), &plan.right, left);
+            let mut done = apply::split_left(pages.page(0), &plan.left, right, at)
+                && apply::split_right(pages.page(1), &plan.right, left, at);
             if has_sibling {
                 page::set_left(pages.page(2), right);
             }
@@ -215,6 +216,8 @@ struct Touching<'p> {
 
 #[cfg(test)]
 mod tests {
+    use types::Lsn;
+
     use super::*;
 
     fn full_leaf(rows: impl Iterator<Item = Vec<u8>>, right: BlockNo) -> PageBytes {
@@ -234,8 +237,8 @@ mod tests {
     fn halves(page: &PageBytes, number: u16, row: &[u8]) -> (PageBytes, PageBytes, Vec<Vec<u8>>) {
         let plan = Plan::of(&Combined { page, number, row }).expect("a plan");
         let (mut left, mut right) = (page.clone(), PageBytes::default());
-        assert!(apply::split_left(&mut left, &plan.left, 9));
-        assert!(apply::split_right(&mut right, &plan.right, 1));
+        assert!(apply::split_left(&mut left, &plan.left, 9, Lsn(7)));
+        assert!(apply::split_right(&mut right, &plan.right, 1, Lsn(7)));
         let rows = |page: &PageBytes| -> Vec<Vec<u8>> {
             (FIRST..=page.item_count()).map(|n| page.row_at(n).expect("a row").to_vec()).collect()
         };
