@@ -45,7 +45,10 @@ pub enum Error {
     #[error("cannot have more than 2^32-1 commands in a transaction")]
     TooManyCommands,
     /// A transaction has as many subtransactions as the record of its end can list.
-    #[error("cannot have more than {} subtransactions that have written in a transaction", crate::subtransaction::PARTS_MAX)]
+    #[error(
+        "cannot have more than {} subtransactions that have written in a transaction",
+        crate::subtransaction::PARTS_MAX
+    )]
     TooManySubtransactions,
     /// Subtransactions wrote so long after one another that the record of their end cannot name
     /// the status page of each.

@@ -123,7 +123,10 @@ pub(crate) struct Sight {
 pub(crate) enum Fate {
     Running,
     Aborted,
-    Committed { lsn: Lsn, asynchronous: bool },
+    Committed {
+        lsn: Lsn,
+        asynchronous: bool,
+    },
     /// That of the transaction that it is a part of.
     PartOf(Xid),
 }

@@ -66,6 +66,7 @@ impl<'a> BTree<'a> {
                     self.finish_split(block)?;
                     continue;
                 }
+                self.on(block, page.passed(&mut low))?;
                 block = right;
                 continue;
             }

@@ -144,6 +144,17 @@ pub(super) trait Node: PageAccess {
         let number = (behind - 1).max(FIRST);
         if number <= count { Ok(number) } else { Err(Malformed("page has no children")) }
     }
+    /// The page is left to the right: makes `low` the low key of its sibling. The key space of a page
+    /// that was removed is its sibling's.
+    fn passed(&self, low: &mut Vec<u8>) -> Result<(), Malformed> {
+        if !self.is_ignored()
+            && let Some(high) = self.high_key()?
+        {
+            low.clear();
+            low.extend_from_slice(high);
+        }
+        Ok(())
+    }
     /// The sibling to go on to, if the page is not responsible for the target.
     fn onward(&self, target: Target<'_>) -> Result<Option<BlockNo>, Malformed> {
         if self.is_ignored() {

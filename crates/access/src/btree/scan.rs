@@ -21,7 +21,7 @@ use types::{BlockNo, TupleId};
 use super::BTree;
 use super::descend::{Mode, Steps};
 use super::key::{Entry, Key, KeyRange};
-use super::page::{NONE, Node, Target};
+use super::page::{Node, Target};
 use crate::error::Error;
 use crate::tuple::Malformed;
 
@@ -37,6 +37,7 @@ pub enum Direction {
 /// A scan in progress. While it lives its transaction holds a snapshot.
 pub struct Cursor<'a> {
     tree: BTree<'a>,
+    /// Forward, its start goes along with what is read.
     range: KeyRange,
     direction: Direction,
     ahead: Ahead,
@@ -150,8 +151,11 @@ impl Cursor<'_> {
             let copied = self.batch.copy(block, &page, &self.range.start, end.as_deref());
             self.tree.on(block, copied)?;
             let high = self.tree.on(block, page.high_key())?;
-            let more = high.is_some_and(|high| end.as_deref().is_none_or(|end| high < end));
-            if more && page.right() != NONE {
+            let high = high.filter(|high| end.as_deref().is_none_or(|end| *high < end));
+            if let Some(high) = high {
+                // All below it is read. So links that lead back lead nowhere.
+                self.range.start.clear();
+                self.range.start.extend_from_slice(high);
                 self.ahead = Ahead::Page(page.right());
             }
             return Ok(());
@@ -169,13 +173,7 @@ impl Cursor<'_> {
             let page = pin.shared();
             self.tree.check_level(block, &page, 0)?;
             if let Some(right) = self.tree.on(block, page.onward(target))? {
-                // The key space of a page that was removed is its sibling's.
-                if !page.is_ignored()
-                    && let Some(high) = self.tree.on(block, page.high_key())?
-                {
-                    low.clear();
-                    low.extend_from_slice(high);
-                }
+                self.tree.on(block, page.passed(&mut low))?;
                 self.tree.step(&mut steps, right)?;
                 block = right;
                 continue;
@@ -183,6 +181,9 @@ impl Cursor<'_> {
             let copied = self.batch.copy(block, &page, &self.range.start, end);
             self.tree.on(block, copied)?;
             if low > self.range.start {
+                if end.is_some_and(|end| low[..] >= *end) {
+                    return Err(self.tree.bad(block, Malformed("page has an impossible low key")));
+                }
                 self.ahead = Ahead::Below(low);
             }
             return Ok(());

@@ -48,9 +48,9 @@ use crate::parse::{Request, parse};
 use crate::storage::Storage;
 use cache::PlanCache;
 pub(crate) use context::{Context, Weight};
-pub(crate) use savepoints::SavepointStatement;
 use kept::Keep;
 use prepared::Prepared;
+pub(crate) use savepoints::SavepointStatement;
 use transaction::Block;
 
 /// What a session is between two requests.

@@ -141,8 +141,7 @@ fn ten_thousands_of_parts_commit_at_once_and_survive_a_crash() {
     let txn = recover(&world);
     assert_eq!(txn.horizon(), txn.next_xid());
     for pair in parts.iter().enumerate() {
-        let expected =
-            if stays(&pair) { XidStatus::Committed(None) } else { XidStatus::Aborted };
+        let expected = if stays(&pair) { XidStatus::Committed(None) } else { XidStatus::Aborted };
         assert_eq!(status(&txn, *pair.1), expected, "{}", pair.0);
     }
 }
