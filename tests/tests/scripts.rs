@@ -3,13 +3,14 @@
 //! are. How they are written and played is told in `tests/src/scripts/mod.rs`.
 //!
 //! With `MAMONT_GOLDEN=write` in the environment the answers are written into the scripts; read the
-//! difference before you keep it, and let PostgreSQL judge it.
+//! difference before you keep it, and let PostgreSQL judge it. `MAMONT_GOLDEN=postgresql` writes what
+//! PostgreSQL answers: so a script can be written before what it is about.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use tests::postgres::Postgres;
-use tests::scripts::{Host, MamontHost, PostgresHost, only_here, play};
+use tests::scripts::{Host, MamontHost, PostgresHost, not_yet_here, only_here, play};
 use tests::server::Server;
 use tests::skip::skip;
 
@@ -41,13 +42,27 @@ fn differences(name: &str, host: &mut dyn Host) -> Option<String> {
     }
 }
 
+/// Whether the answers of that server are to be written down.
+fn writes(server: &str) -> bool {
+    std::env::var_os("MAMONT_GOLDEN").is_some_and(|value| value == server)
+}
+
+/// Plays a script and writes down what it was answered.
+fn write(name: &str, host: &mut dyn Host) {
+    let script = std::fs::read_to_string(path(name)).expect("a script");
+    let played = play(&script, host).unwrap_or_else(|error| panic!("{name}: {error}"));
+    std::fs::write(path(name), played).expect("the script can be written");
+}
+
 fn run(name: &str) {
+    let script = std::fs::read_to_string(path(name)).expect("a script");
+    if let Some(missing) = not_yet_here(&script) {
+        return skip(name, &format!("the server has no {missing} yet"));
+    }
     let server = Server::start();
     let mut host = MamontHost::at(server.port()).expect("a session");
-    if std::env::var_os("MAMONT_GOLDEN").is_some_and(|value| value == "write") {
-        let script = std::fs::read_to_string(path(name)).expect("a script");
-        let played = play(&script, &mut host).unwrap_or_else(|error| panic!("{name}: {error}"));
-        std::fs::write(path(name), played).expect("the script can be written");
+    if writes("write") {
+        write(name, &mut host);
     } else if let Some(difference) = differences(name, &mut host) {
         panic!("{difference}");
     }
@@ -72,6 +87,10 @@ fn postgresql_gives_the_same_answers() {
                     let script = std::fs::read_to_string(path(name)).expect("a script");
                     if only_here(&script).is_none() {
                         let mut host = PostgresHost::new(&server, name).expect("a database");
+                        if writes("postgresql") {
+                            write(name, &mut host);
+                            continue;
+                        }
                         let difference = differences(name, &mut host);
                         wrong.lock().expect("nobody panics with it").extend(difference);
                     }
@@ -104,18 +123,32 @@ macro_rules! scripts {
 }
 
 scripts! {
+    advisory_locks
     deadlocks
+    foreign_keys
+    lock_table
+    maintenance_lock_modes
+    on_conflict
     rc_accounts
     rc_statements
     rc_website_hits
     rc_writers_wait
     read_uncommitted
+    row_lock_modes
+    row_locks
     rr_conflicts
     rr_definitions
     rr_read_only
     rr_snapshot
     rr_write_skew
+    savepoint_locks
+    savepoints
+    sequences
     serializable
+    statement_lock_modes
     statement_locks
+    table_lock_modes
+    timeouts
     transaction_modes
+    unique
 }

@@ -24,7 +24,8 @@
 //! Each script is played against this server, and what it answered is written beside it
 //! (`MAMONT_GOLDEN=write`). Where PostgreSQL is installed it plays the same scripts and must give
 //! the same answers to the letter. A script that PostgreSQL could not play, or plays otherwise, says
-//! so in a line `only here: why`.
+//! so in a line `only here: why`. One that is ahead of this server says what is missing in a line
+//! `not yet here: what`: its answers are PostgreSQL's, and playing it here is skipped with that word.
 //!
 //! A statement is judged to wait when the server says that its process waits for a lock that
 //! somebody holds, never because some time has passed: so a slow machine changes nothing. Of several
@@ -38,6 +39,6 @@ mod this_server;
 
 pub use player::play;
 pub use postgresql::PostgresHost;
-pub use script::{Line, only_here, read};
+pub use script::{Line, not_yet_here, only_here, read};
 pub use session::{Host, Speaker};
 pub use this_server::MamontHost;

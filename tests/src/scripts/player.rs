@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::script::{Line, read};
 use super::session::{Host, Session};
+use crate::processes::wait_gone;
 
 /// How long a step may take before the script is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,6 +53,11 @@ impl Player<'_> {
                 let at = self.session(&name)?;
                 self.sessions[at].leave();
                 self.sessions[at].name.push_str(" of old");
+                // Its locks go when its process does.
+                let left = wait_gone(&[self.sessions[at].pid], PATIENCE);
+                if !left.is_empty() {
+                    return Err(io::Error::other("the process of the session lives on"));
+                }
             }
             Line::Say { session, statement, to_its_end } => {
                 let at = self.session(&session)?;

@@ -47,6 +47,11 @@ pub fn only_here(script: &str) -> Option<&str> {
     script.lines().find_map(|line| line.strip_prefix("only here: "))
 }
 
+/// What this server lacks for the script.
+pub fn not_yet_here(script: &str) -> Option<&str> {
+    script.lines().find_map(|line| line.strip_prefix("not yet here: "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
