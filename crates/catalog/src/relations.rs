@@ -23,6 +23,8 @@ pub struct Relation {
     pub relfile: RelFileNumber,
     /// What it is, as `relkind` has it.
     pub kind: String,
+    /// Its rows as they were counted last; below 0: never.
+    pub rows: f64,
 }
 
 impl SystemTable {
@@ -78,6 +80,10 @@ fn relation(row: &[Datum], schemas: &HashMap<u32, String>) -> Option<Relation> {
             schema: schemas.get(schema)?.clone(),
             relfile: RelFileNumber(u64::try_from(*file).ok()?),
             kind: kind.clone(),
+            rows: match value("reltuples") {
+                Datum::Float4(rows) => f64::from(*rows),
+                _ => -1.0,
+            },
         }),
         _ => None,
     }

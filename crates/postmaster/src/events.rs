@@ -28,6 +28,8 @@ pub enum Event {
     Fast,
     /// QUIT: immediate shutdown.
     Immediate,
+    /// USR1: the autovacuum launcher wants a worker.
+    Worker,
     /// A client has connected, or accepting one has failed.
     Connection(io::Result<Connection>),
     /// The time has come that [`Events::next`] was given.
@@ -47,6 +49,7 @@ struct Sources {
     term: Signal,
     int: Signal,
     quit: Signal,
+    usr1: Signal,
 }
 
 impl Events {
@@ -61,6 +64,7 @@ impl Events {
             term: signal(SignalKind::terminate())?,
             int: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
+            usr1: signal(SignalKind::user_defined1())?,
         };
         drop(entered);
         Ok(Events { runtime, sources })
@@ -68,7 +72,7 @@ impl Events {
 
     /// Waits for the next event. Connections are left waiting unless `accept`.
     pub fn next(&mut self, accept: bool, until: Option<Instant>) -> Event {
-        let Sources { listeners, child, hup, term, int, quit } = &mut self.sources;
+        let Sources { listeners, child, hup, term, int, quit, usr1 } = &mut self.sources;
         self.runtime.block_on(async {
             tokio::select! {
                 _ = child.recv() => Event::Child,
@@ -76,6 +80,7 @@ impl Events {
                 _ = term.recv() => Event::Smart,
                 _ = int.recv() => Event::Fast,
                 _ = quit.recv() => Event::Immediate,
+                _ = usr1.recv() => Event::Worker,
                 () = sleep(until) => Event::Time,
                 connection = poll_fn(|context| accept_any(listeners, context)), if accept => {
                     Event::Connection(connection)

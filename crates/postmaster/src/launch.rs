@@ -32,6 +32,8 @@ pub fn background(
         ProcKind::Checkpointer => Role::Checkpointer,
         ProcKind::Bgwriter => Role::Bgwriter,
         ProcKind::Walwriter => Role::Walwriter,
+        ProcKind::AutovacuumLauncher => Role::AutovacuumLauncher,
+        ProcKind::AutovacuumWorker => Role::AutovacuumWorker,
         other => return Err(io::Error::other(format!("no such background process: {other:?}"))),
     };
     let parent = sys::process::pid();

@@ -29,6 +29,7 @@ impl Postmaster {
                 }
                 let settings = self.server.settings();
                 self.machine.set_restart_after_crash(settings.restart_after_crash);
+                self.machine.set_autovacuum(settings.autovacuum);
                 set_level(&self.level, settings.log_min_messages);
                 drop(settings);
                 self.machine.children().for_each(|(pid, _)| send(pid, Signal::SIGHUP));

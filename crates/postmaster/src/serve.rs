@@ -65,7 +65,8 @@ impl Postmaster {
     ) -> Postmaster {
         let settings = server.settings();
         let connections = settings.max_connections as usize;
-        let machine = Machine::new(connections, settings.restart_after_crash);
+        let mut machine = Machine::new(connections, settings.restart_after_crash);
+        machine.set_autovacuum(settings.autovacuum);
         drop(settings);
         Postmaster {
             server,
@@ -107,6 +108,7 @@ impl Postmaster {
             Event::Smart => self.shut_down(Shutdown::Smart),
             Event::Fast => self.shut_down(Shutdown::Fast),
             Event::Immediate => self.shut_down(Shutdown::Immediate),
+            Event::Worker => self.start_worker(),
             Event::Connection(Ok(connection)) => self.admit(connection),
             Event::Connection(Err(error)) => self.accept_failed(&error),
         }
@@ -133,6 +135,17 @@ impl Postmaster {
                 tracing::error!("could not start the {}: {error}", kind.name());
                 self.fork_at = Some(Instant::now() + FORK_RETRY);
             }
+        }
+    }
+
+    /// Starts an autovacuum worker, if one was asked for and sessions are served. If that fails, the
+    /// launcher asks again after its next nap.
+    fn start_worker(&mut self) {
+        if self.server.autovacuum().take_request()
+            && self.machine.is_running()
+            && let Err(error) = self.start(ProcKind::AutovacuumWorker)
+        {
+            tracing::warn!("could not start an autovacuum worker: {error}");
         }
     }
 

@@ -64,6 +64,7 @@ pub struct Machine {
     children: BTreeMap<i32, Child>,
     max_connections: usize,
     restart_after_crash: bool,
+    autovacuum: bool,
     startup_deaths: u32,
 }
 
@@ -75,6 +76,7 @@ impl Machine {
             children: BTreeMap::new(),
             max_connections,
             restart_after_crash,
+            autovacuum: false,
             startup_deaths: 0,
         }
     }
@@ -82,6 +84,11 @@ impl Machine {
     /// Takes over a reloaded setting.
     pub fn set_restart_after_crash(&mut self, restart: bool) {
         self.restart_after_crash = restart;
+    }
+
+    /// Whether there is to be an autovacuum launcher.
+    pub fn set_autovacuum(&mut self, on: bool) {
+        self.autovacuum = on;
     }
 
     /// The living children.
@@ -116,7 +123,10 @@ impl Machine {
             Phase::LastCheckpoint => &[ProcKind::Checkpointer],
             Phase::Stopping | Phase::Ending(_) | Phase::Gone(_) => &[],
         };
-        wanted.iter().copied().filter(|kind| self.count(*kind) == 0).collect()
+        let launcher = (self.autovacuum && wanted == AUXILIARIES.as_slice())
+            .then_some(ProcKind::AutovacuumLauncher);
+        let wanted = wanted.iter().copied().chain(launcher);
+        wanted.filter(|kind| self.count(*kind) == 0).collect()
     }
 
     /// What to tell a connection that has just come.
@@ -211,8 +221,11 @@ impl Machine {
     /// Whether a process of this kind may end like this now.
     fn is_expected(&self, kind: ProcKind, how: Ended) -> bool {
         match (kind, how) {
-            (ProcKind::Backend, Ended::Exited(0 | 1)) => true,
-            (ProcKind::Bgwriter | ProcKind::Walwriter, Ended::Exited(0)) => true,
+            (ProcKind::Backend | ProcKind::AutovacuumWorker, Ended::Exited(0 | 1)) => true,
+            (
+                ProcKind::Bgwriter | ProcKind::Walwriter | ProcKind::AutovacuumLauncher,
+                Ended::Exited(0),
+            ) => true,
             (ProcKind::Checkpointer, Ended::Exited(0)) => self.phase == Phase::LastCheckpoint,
             _ => false,
         }

@@ -23,7 +23,9 @@ use shmem::{ProcKind, proc};
 
 use crate::backend::{self, Socket};
 use crate::server::Server;
-use crate::{bgwriter, bootstrap, checkpointer, startup, walwriter};
+use crate::{
+    autovacuum_launcher, autovacuum_worker, bgwriter, bootstrap, checkpointer, startup, walwriter,
+};
 
 /// What a child is to be.
 #[derive(Debug)]
@@ -38,6 +40,10 @@ pub enum Role {
     Bgwriter,
     /// Writes the log ahead.
     Walwriter,
+    /// Has autovacuum workers started.
+    AutovacuumLauncher,
+    /// Vacuums and analyzes.
+    AutovacuumWorker,
     /// Serves a connection.
     Backend(Socket),
 }
@@ -49,6 +55,8 @@ impl Role {
             Role::Checkpointer => ProcKind::Checkpointer,
             Role::Bgwriter => ProcKind::Bgwriter,
             Role::Walwriter => ProcKind::Walwriter,
+            Role::AutovacuumLauncher => ProcKind::AutovacuumLauncher,
+            Role::AutovacuumWorker => ProcKind::AutovacuumWorker,
             Role::Backend(_) => ProcKind::Backend,
         }
     }
@@ -76,6 +84,8 @@ pub fn run(server: &Rc<Server>, role: Role, slot: usize, parent: i32, keep: &[Ra
         Role::Checkpointer => checkpointer::main(server),
         Role::Bgwriter => bgwriter::main(server),
         Role::Walwriter => walwriter::main(server),
+        Role::AutovacuumLauncher => autovacuum_launcher::main(server),
+        Role::AutovacuumWorker => autovacuum_worker::main(server),
         Role::Backend(socket) => backend::main(server, socket),
     });
     match catch_unwind(work) {

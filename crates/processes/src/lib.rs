@@ -7,15 +7,20 @@
 //! | [`checkpointer`] | makes checkpoints ([`checkpoint`]) |
 //! | [`bgwriter`] | keeps buffers clean ahead of need |
 //! | [`walwriter`] | writes the log ahead of need |
+//! | [`autovacuum_launcher`] | has workers started, now and then |
+//! | [`autovacuum_worker`] | vacuums and analyzes tables that need it |
 //! | [`backend`] | serves one connection |
 //!
 //! [`server`] builds the rooms, once, in the postmaster; [`child`] is how a forked copy of the
 //! postmaster becomes one of these. [`schedule`] and `cleaning` are the arithmetic of when and how
-//! much, without clocks or I/O; [`requests`] and [`progress`] are what the processes tell each other
+//! much, without clocks or I/O; [`requests`], [`mod@autovacuum`] and [`progress`] are what the processes tell each other
 //! through shared memory.
 //!
 //! Every process here has one thread, works with plain blocking calls, and leaves by `_exit`.
 
+pub mod autovacuum;
+pub mod autovacuum_launcher;
+pub mod autovacuum_worker;
 pub mod backend;
 pub mod bgwriter;
 pub mod bootstrap;

@@ -20,12 +20,13 @@ use shmem::{Layout, ProcArray, Segment};
 use txn::{Txn, TxnRegions};
 use wal::{ControlFile, Wal, WalOptions, WalRegions};
 
+use crate::autovacuum::{Autovacuum, AutovacuumRegions};
 use crate::error::Error;
 use crate::progress::CheckpointProgress;
 use crate::requests::CheckpointRequests;
 
-/// Process slots besides those of sessions: the background processes, and some to spare for one
-/// that ends while its successor starts.
+/// Process slots besides those of sessions and of autovacuum's workers: the background processes, and
+/// some to spare for one that ends while its successor starts.
 const OTHER_SLOTS: usize = 8;
 
 /// Where the settings came from, to read them again.
@@ -55,6 +56,7 @@ pub struct Server {
     procs: ProcArray,
     requests: &'static CheckpointRequests,
     progress: &'static CheckpointProgress,
+    autovacuum: Autovacuum,
     wal: Rc<Wal>,
     pool: Rc<BufferPool>,
     txn: Rc<Txn>,
@@ -71,10 +73,12 @@ impl Server {
         data_dir: &Path,
     ) -> Result<Server, Error> {
         let mut layout = Layout::new();
-        let slots = settings.max_connections as usize + OTHER_SLOTS;
+        let workers = settings.autovacuum_max_workers as usize;
+        let slots = settings.max_connections as usize + workers + OTHER_SLOTS;
         let procs = ProcArray::reserve(&mut layout, slots);
         let requests = layout.region("Checkpointer Data", 1);
         let progress = layout.region("Checkpointer Progress", 1);
+        let autovacuum = AutovacuumRegions::reserve(&mut layout, slots);
         let ring = settings.wal_buffers_bytes() as usize / types::PAGE_SIZE;
         let wal = WalRegions::reserve(&mut layout, ring);
         let pool = BufferRegions::reserve(&mut layout, settings.shared_buffer_count() as usize);
@@ -91,6 +95,7 @@ impl Server {
         Ok(Server {
             requests: segment.one(requests),
             progress: segment.one(progress),
+            autovacuum: Autovacuum::new(&segment, autovacuum),
             settings: RefCell::new(settings),
             source,
             data_dir: data_dir.to_owned(),
@@ -164,6 +169,11 @@ impl Server {
     /// What checkpoints do.
     pub fn progress(&self) -> &'static CheckpointProgress {
         self.progress
+    }
+
+    /// What autovacuum's processes tell each other.
+    pub fn autovacuum(&self) -> &Autovacuum {
+        &self.autovacuum
     }
 
     /// The log.

@@ -18,19 +18,21 @@ pub enum ProcKind {
     Backend,
     /// Keeps segments of the log.
     Archiver,
-    /// Decides which tables need a vacuum.
-    Autovacuum,
+    /// Has autovacuum workers started.
+    AutovacuumLauncher,
     /// Streams the log to a standby.
     Walsender,
     /// Receives the log from a primary.
     Walreceiver,
     /// Ends what a dead process left behind.
     Reaper,
+    /// Vacuums and analyzes the tables that need it.
+    AutovacuumWorker,
 }
 
 impl ProcKind {
     /// Every kind, in the order of its number.
-    pub const ALL: [ProcKind; 11] = [
+    pub const ALL: [ProcKind; 12] = [
         ProcKind::None,
         ProcKind::Startup,
         ProcKind::Checkpointer,
@@ -38,10 +40,11 @@ impl ProcKind {
         ProcKind::Walwriter,
         ProcKind::Backend,
         ProcKind::Archiver,
-        ProcKind::Autovacuum,
+        ProcKind::AutovacuumLauncher,
         ProcKind::Walsender,
         ProcKind::Walreceiver,
         ProcKind::Reaper,
+        ProcKind::AutovacuumWorker,
     ];
 
     /// As it stands in the title of the process.
@@ -54,10 +57,11 @@ impl ProcKind {
             ProcKind::Walwriter => "walwriter",
             ProcKind::Backend => "backend",
             ProcKind::Archiver => "archiver",
-            ProcKind::Autovacuum => "autovacuum",
+            ProcKind::AutovacuumLauncher => "autovacuum launcher",
             ProcKind::Walsender => "walsender",
             ProcKind::Walreceiver => "walreceiver",
             ProcKind::Reaper => "reaper",
+            ProcKind::AutovacuumWorker => "autovacuum worker",
         }
     }
 

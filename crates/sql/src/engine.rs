@@ -18,8 +18,8 @@ use catalog::{Catalog, TableDef};
 use config::Settings;
 use shmem::{ProcSlot, RegionInfo, WaitEvent, proc};
 use sys::mutant::{self, Mutant};
-use txn::{LockMode, Snapshot, Transaction, Txn};
-use types::{Datum, Diagnostic, Lsn, Row, TupleId};
+use txn::{LockMode, LockOwner, LockTag, Snapshot, Transaction, Txn};
+use types::{Datum, Diagnostic, Lsn, Oid, Row, TupleId};
 use wal::Wal;
 
 use crate::bind::TableName;
@@ -30,7 +30,7 @@ use crate::interrupts;
 use crate::maintenance::{self, Work};
 use crate::session::Session;
 use crate::statistics::{Statistics, TableStatistics};
-use crate::storage::{Changed, Flow, Job, Storage, Usage, Version};
+use crate::storage::{Changed, Flow, Job, Needy, Storage, Usage, Version};
 use crate::views::rows::rows_of;
 use crate::views::{columns, tables};
 
@@ -366,6 +366,27 @@ impl Storage for Engine {
         let tables = relations.into_iter().filter(|relation| relation.kind == "r");
         Ok(tables
             .map(|table| TableName { schema: Some(table.schema), name: table.name, at: 0 })
+            .collect())
+    }
+
+    fn try_lock(&self, relation: Oid, mode: LockMode) -> Result<bool> {
+        let tag = LockTag::Relation(relation);
+        self.rooms.txn.locks().try_acquire_for(LockOwner::Transaction, tag, mode).map_err(told)
+    }
+
+    fn needy(&self) -> Result<Vec<Needy>> {
+        let relations =
+            self.with_transaction(|tx| self.rooms.catalog.relations(tx).map_err(told))?;
+        let tables = relations.into_iter().filter(|relation| relation.kind == "r");
+        let statistics = self.rooms.txn.statistics();
+        Ok(tables
+            .map(|table| Needy {
+                relation: table.oid,
+                schema: table.schema,
+                table: table.name,
+                rows: table.rows,
+                counts: statistics.of(table.relfile),
+            })
             .collect())
     }
 

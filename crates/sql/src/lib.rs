@@ -40,4 +40,4 @@ mod views;
 pub use engine::{Checkpoints, Host, Rooms, RunningCheckpoint};
 pub use error::{Error, Report, Result};
 pub use output::{CopyFormat, CopyLine, ErrorReport, Output, OutputColumn, Stop, TextRow};
-pub use session::{Session, TxStatus};
+pub use session::{Chore, Ended, Session, TxStatus};

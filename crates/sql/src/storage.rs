@@ -9,8 +9,9 @@ use std::rc::Rc;
 
 use catalog::{Catalog, TableDef};
 use config::Settings;
+use txn::statistics::Counts;
 use txn::{LockMode, Transaction};
-use types::{Datum, Lsn, Row, TupleId};
+use types::{Datum, Lsn, Oid, Row, TupleId};
 
 use crate::bind::TableName;
 use crate::error::{Error, Result};
@@ -59,6 +60,16 @@ pub(crate) struct Job<'a> {
     pub auto: bool,
     /// Who wants to be told what is done.
     pub tell: Option<&'a mut dyn FnMut(String) -> Result<()>>,
+}
+
+/// What is known of a table that may need a vacuum or an ANALYZE.
+pub(crate) struct Needy {
+    pub relation: Oid,
+    pub schema: String,
+    pub table: String,
+    /// Its rows as they were counted last; below 0: never.
+    pub rows: f64,
+    pub counts: Counts,
 }
 
 /// What a statement has done to buffers and log, for EXPLAIN.
@@ -162,6 +173,10 @@ pub(crate) trait Storage {
 
     /// The names of all tables.
     fn tables(&self) -> Result<Vec<TableName>>;
+    /// Locks a relation until the end of the transaction if nobody is in the way.
+    fn try_lock(&self, relation: Oid, mode: LockMode) -> Result<bool>;
+    /// What has been counted of all tables.
+    fn needy(&self) -> Result<Vec<Needy>>;
     /// Vacuums a table that is locked.
     fn vacuum(&self, table: &TableDef, job: &mut Job<'_>) -> Result<()>;
     /// Analyzes columns of a table that is locked, by their places.

@@ -20,6 +20,8 @@ pub enum Victim {
     Bgwriter,
     /// The WAL writer.
     Walwriter,
+    /// The autovacuum launcher, or one of its workers.
+    Autovacuum,
     /// One of the backends.
     Backend,
     /// A backend, and then the startup process while it recovers from that.
@@ -32,11 +34,12 @@ pub enum Victim {
 
 impl Victim {
     /// All of them.
-    pub const ALL: [Victim; 8] = [
+    pub const ALL: [Victim; 9] = [
         Victim::Postmaster,
         Victim::Checkpointer,
         Victim::Bgwriter,
         Victim::Walwriter,
+        Victim::Autovacuum,
         Victim::Backend,
         Victim::Startup,
         Victim::Recovery,
@@ -50,6 +53,7 @@ impl Victim {
             Victim::Checkpointer => Some("checkpointer"),
             Victim::Bgwriter => Some("bgwriter"),
             Victim::Walwriter => Some("walwriter"),
+            Victim::Autovacuum => Some("autovacuum"),
             Victim::Backend | Victim::Startup => Some("backend"),
         }
     }

@@ -246,3 +246,33 @@ fn shutdown_before_anything_was_forked_ends_at_once() {
     let mut machine = Machine::new(2, true);
     assert_eq!(machine.shutdown(Shutdown::Fast), vec![Action::Exit(0)]);
 }
+
+#[test]
+fn autovacuum_has_a_launcher_while_it_is_on_and_workers_come_and_go() {
+    let mut machine = running();
+    machine.set_autovacuum(true);
+    let launcher = ProcKind::AutovacuumLauncher;
+    assert_eq!(machine.missing(), vec![launcher]);
+    fork_missing(&mut machine);
+    machine.started(2000, ProcKind::AutovacuumWorker, 20);
+    for code in [0, 1] {
+        assert_eq!(machine.ended(2000, Ended::Exited(code), true), vec![Action::Release(20)]);
+        machine.started(2000, ProcKind::AutovacuumWorker, 20);
+    }
+    machine.ended(pid_of(launcher), OK, true);
+    assert_eq!(machine.missing(), vec![launcher], "it ended though it is on");
+    machine.set_autovacuum(false);
+    assert_eq!(machine.missing(), vec![]);
+    // The worker does not keep the server from ending, nor count as a session.
+    assert_eq!(machine.admission(), Admission::Full);
+    let told = signalled(&machine.shutdown(Shutdown::Fast), Signal::SIGTERM);
+    assert!(told.contains(&2000), "{told:?}");
+}
+
+#[test]
+fn a_worker_that_is_killed_is_a_crash() {
+    let mut machine = running();
+    machine.started(2000, ProcKind::AutovacuumWorker, 20);
+    let told = machine.ended(2000, KILLED, true);
+    assert!(signalled(&told, Signal::SIGQUIT).contains(&1000), "{told:?}");
+}

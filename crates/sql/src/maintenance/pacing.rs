@@ -35,6 +35,17 @@ impl Costs {
         }
     }
 
+    /// Those of one of so many workers of autovacuum, who share the limit.
+    pub(crate) fn of_worker(settings: &Settings, workers: usize) -> Costs {
+        let own = Costs::of(settings);
+        let limit = u64::try_from(settings.autovacuum_vacuum_cost_limit).ok().filter(|l| *l > 0);
+        Costs {
+            delay: settings.autovacuum_vacuum_cost_delay.unwrap_or(own.delay),
+            limit: (limit.unwrap_or(own.limit) / workers as u64).max(1),
+            ..own
+        }
+    }
+
     /// What so many pages cost.
     fn cost(&self, pages: Pages) -> u64 {
         pages.hit * self.hit + pages.read * self.miss + pages.dirtied * self.dirty
@@ -126,5 +137,7 @@ mod tests {
         assert_eq!(costs.sleep(300), Some(Duration::from_millis(3)));
         assert_eq!(costs.sleep(1_000_000), Some(Duration::from_millis(8)));
         assert_eq!(Costs::of(&Settings::default()).sleep(1_000_000), None, "no delay, no sleep");
+        let worker = Costs::of_worker(&Settings::default(), 3);
+        assert_eq!((worker.delay, worker.limit), (Duration::from_millis(2), 66));
     }
 }

@@ -15,7 +15,7 @@
 //! | `savepoints` | SAVEPOINT, ROLLBACK TO, RELEASE |
 //! | `settings` | SET, RESET, SHOW; what a rollback takes back |
 //! | `statements` | what each statement does |
-//! | `maintenance` | VACUUM, ANALYZE |
+//! | `maintenance`, `chores` | VACUUM, ANALYZE; what autovacuum does |
 //! | `explain` | EXPLAIN and its options |
 //! | `prepared` | PREPARE, EXECUTE, DEALLOCATE |
 //! | `cache` | plans kept by the text of the line |
@@ -24,6 +24,7 @@
 //! What if the process dies: the transaction aborts; nothing of a session is shared.
 
 mod cache;
+mod chores;
 mod context;
 mod explain;
 mod kept;
@@ -47,6 +48,7 @@ use crate::output::{Output, Stop};
 use crate::parse::{Request, parse};
 use crate::storage::Storage;
 use cache::PlanCache;
+pub use chores::{Chore, Ended};
 pub(crate) use context::{Context, Weight};
 use kept::Keep;
 use prepared::Prepared;

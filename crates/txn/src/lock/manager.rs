@@ -219,6 +219,7 @@ impl LockManager {
             let left = look_at.saturating_sub(sys::clock::monotonic());
             if slot.latch.wait(Some(left)) == Woken::TimedOut {
                 self.check_deadlock()?;
+                self.have_workers_give_way();
                 patience = (patience * 2).min(PATIENCE_MAX.max(patience));
                 look_at = sys::clock::monotonic().saturating_add(patience);
             }

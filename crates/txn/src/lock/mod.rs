@@ -4,13 +4,14 @@
 //! - `table`: the shared table, whose entries come from a `pool`; `queue`: who may, who waits
 //!   where, who is next.
 //! - `manager`: asking, sleeping, giving up; `held`: what the process holds, releasing. `xid_wait`: the end of a transaction.
-//! - `deadlock`: cycles among all of these.
+//! - `deadlock`: cycles among all of these. `give_way`: autovacuum does not keep sessions waiting.
 //! - `view`: what `pg_locks` shows.
 //!
 //! The order of LWLocks here: `Deadlock`, then `LockPartition` in the order of their number. None
 //! of them is held while a process sleeps for a heavyweight lock.
 
 mod deadlock;
+mod give_way;
 mod held;
 mod manager;
 mod mode;

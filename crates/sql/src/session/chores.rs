@@ -1,0 +1,215 @@
+//! Autovacuum's side of a session: which tables need work, and doing it.
+//!
+//! | | done when there are more than … since the last one |
+//! |---|---|
+//! | vacuum | threshold + factor × rows dead versions |
+//! | vacuum | insert threshold + insert factor × rows inserted rows |
+//! | analyze | threshold + factor × rows changed rows |
+
+use std::rc::Rc;
+
+use ::types::{Oid, Severity, SqlState};
+use config::Settings;
+use txn::LockMode;
+use txn::statistics::{Count, Counts};
+
+use super::Session;
+use crate::bind::TableName;
+use crate::error::{Error, Report, Result};
+use crate::maintenance::Costs;
+use crate::storage::{Job, Needy};
+
+/// A table that needs work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chore {
+    /// The table.
+    pub relation: Oid,
+    schema: String,
+    table: String,
+    vacuum: bool,
+    analyze: bool,
+}
+
+impl Chore {
+    /// Its command.
+    pub fn command(&self) -> &'static str {
+        match (self.vacuum, self.analyze) {
+            (true, true) => "VACUUM ANALYZE",
+            (true, false) => "VACUUM",
+            _ => "ANALYZE",
+        }
+    }
+
+    /// The table with its schema.
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.schema, self.table)
+    }
+}
+
+/// How a chore ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It is done; what there is to say of it.
+    Done(String),
+    /// The table is there no longer, or somebody has it locked.
+    Gone,
+    /// Somebody needs the table more.
+    Canceled,
+}
+
+impl Session {
+    /// The tables that need work now, by what has been counted of them.
+    pub fn chores(&mut self) -> std::result::Result<Vec<Chore>, Box<Report>> {
+        self.context.begin_request();
+        self.ensure_transaction(false);
+        let found = self.context.storage.needy();
+        let found = self.conclude(found)?;
+        let settings = self.context.settings.borrow();
+        let chores = found.into_iter().filter_map(|table| chore(table, &settings.current));
+        Ok(chores.collect())
+    }
+
+    /// Does a chore, as one of so many workers.
+    pub fn do_chore(
+        &mut self,
+        chore: &Chore,
+        workers: usize,
+    ) -> std::result::Result<Ended, Box<Report>> {
+        let mut told = String::new();
+        for vacuum in [true, false] {
+            if !(if vacuum { chore.vacuum } else { chore.analyze }) {
+                continue;
+            }
+            self.context.begin_request();
+            self.ensure_transaction(false);
+            let done = self.run_chore(chore, vacuum, workers, &mut told);
+            match self.conclude(done) {
+                Ok(true) => {}
+                Ok(false) => return Ok(Ended::Gone),
+                Err(report) if report.sqlstate == SqlState::QUERY_CANCELED => {
+                    return Ok(Ended::Canceled);
+                }
+                Err(report) => return Err(report),
+            }
+        }
+        Ok(Ended::Done(told))
+    }
+
+    /// Runs one of the two; `false`: the table is gone, or somebody has it locked.
+    fn run_chore(
+        &self,
+        chore: &Chore,
+        vacuum: bool,
+        workers: usize,
+        told: &mut String,
+    ) -> Result<bool> {
+        let storage = Rc::clone(&self.context.storage);
+        let (schema, name) = (Some(chore.schema.clone()), chore.table.clone());
+        let name = TableName { schema, name, at: 0 };
+        // Whoever has it locked goes first: the table's turn comes again.
+        let mode = LockMode::ShareUpdateExclusive;
+        if !storage.try_lock(chore.relation, mode)? {
+            return Ok(false);
+        }
+        let table = storage.open(&name, mode)?;
+        let Some(table) = table.filter(|table| table.oid == chore.relation) else {
+            return Ok(false);
+        };
+        let (costs, target) = {
+            let settings = self.context.settings.borrow();
+            let target = settings.current.default_statistics_target as usize;
+            (Costs::of_worker(&settings.current, workers), target)
+        };
+        let mut tell = |text: String| {
+            // The last words are those that count.
+            *told = text.split_once(": ").map_or(text.clone(), |(_, rest)| rest.to_owned());
+            Ok(())
+        };
+        let mut job = Job { costs, target, auto: true, tell: Some(&mut tell) };
+        if vacuum {
+            storage.vacuum(&table, &mut job)?;
+        } else {
+            let columns: Vec<usize> = (0..table.columns.len()).collect();
+            storage.analyze(&table, &columns, &mut job)?;
+        }
+        Ok(true)
+    }
+
+    /// Commits what went well, and rolls the rest back.
+    fn conclude<T>(&mut self, done: Result<T>) -> std::result::Result<T, Box<Report>> {
+        let concluded = done.and_then(|value| {
+            self.context.end_statement()?;
+            self.commit()?;
+            Ok(value)
+        });
+        concluded.map_err(|error| {
+            self.roll_back();
+            match error {
+                Error::Report(report) => report,
+                Error::Stop(stop) => {
+                    let mut report = Report::new(SqlState::INTERNAL_ERROR, stop.to_string());
+                    report.severity = Severity::Fatal;
+                    Box::new(report)
+                }
+            }
+        })
+    }
+}
+
+/// What a table needs, if anything.
+fn chore(table: Needy, settings: &Settings) -> Option<Chore> {
+    let Needy { relation, schema, table, rows, counts } = table;
+    let (vacuum, analyze) = needs(&counts, rows, settings);
+    (vacuum || analyze).then_some(Chore { relation, schema, table, vacuum, analyze })
+}
+
+/// Whether a table needs a vacuum, and an ANALYZE.
+fn needs(counts: &Counts, rows: f64, settings: &Settings) -> (bool, bool) {
+    let more = |count, threshold: f64, factor: f64| {
+        counts.get(count) as f64 > threshold + factor * rows.max(0.0)
+    };
+    let dead = more(
+        Count::Dead,
+        f64::from(settings.autovacuum_vacuum_threshold),
+        settings.autovacuum_vacuum_scale_factor,
+    );
+    let inserted = settings.autovacuum_vacuum_insert_threshold >= 0
+        && more(
+            Count::InsertedSinceVacuum,
+            f64::from(settings.autovacuum_vacuum_insert_threshold),
+            settings.autovacuum_vacuum_insert_scale_factor,
+        );
+    let changed = more(
+        Count::ModifiedSinceAnalyze,
+        f64::from(settings.autovacuum_analyze_threshold),
+        settings.autovacuum_analyze_scale_factor,
+    );
+    (dead || inserted, changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(of: &[(Count, i64)]) -> Counts {
+        let mut words = Counts::default().words().to_vec();
+        of.iter().for_each(|(count, number)| words[*count as usize] = *number);
+        Counts::from_words(&words).expect("as many")
+    }
+
+    #[test]
+    fn thresholds_grow_with_the_table() {
+        let settings = Settings::default();
+        let need = |of: &[(Count, i64)], rows| needs(&counts(of), rows, &settings);
+        assert_eq!(need(&[(Count::Dead, 50)], 0.0), (false, false));
+        assert_eq!(need(&[(Count::Dead, 51)], 0.0), (true, false));
+        assert_eq!(need(&[(Count::Dead, 250)], 1000.0), (false, false));
+        assert_eq!(need(&[(Count::Dead, 251)], 1000.0), (true, false));
+        assert_eq!(need(&[(Count::Dead, 51)], -1.0), (true, false), "never counted");
+        assert_eq!(need(&[(Count::InsertedSinceVacuum, 1201)], 1000.0), (true, false));
+        assert_eq!(need(&[(Count::ModifiedSinceAnalyze, 151)], 1000.0), (false, true));
+        let never = Settings { autovacuum_vacuum_insert_threshold: -1, ..Settings::default() };
+        let many = counts(&[(Count::InsertedSinceVacuum, 1 << 40)]);
+        assert!(!needs(&many, 0.0, &never).0);
+    }
+}
