@@ -115,8 +115,13 @@ impl Access {
         if xid < self.horizon.get() {
             return true;
         }
+        xid < self.renew_horizon()
+    }
+
+    /// Computes the horizon anew.
+    pub(crate) fn renew_horizon(&self) -> Xid {
         self.horizon.set(self.txn.horizon());
-        xid < self.horizon.get()
+        self.horizon.get()
     }
 
     /// The horizon as last computed.

@@ -3,7 +3,7 @@
 //! - [`mod@tuple`] draws a row version byte by byte.
 //! - [`heap`] is the table: insert, delete, update, scan, prune, and their redo.
 //! - [`btree`] is the index; it does not know the heap, nor the heap it.
-//! - [`fsm`] is the free space map.
+//! - [`fsm`] is the free space map, [`vm`] the visibility map.
 //! - [`temp`] files are what a sort spills.
 //! - [`storage`] makes and drops relation files with their transactions.
 //!
@@ -21,12 +21,15 @@ pub mod heap;
 pub mod storage;
 pub mod temp;
 pub mod tuple;
+pub mod vm;
 
 pub use access::Access;
 pub use btree::BTree;
 pub use error::Error;
 pub use fsm::FreeSpaceMap;
+pub use heap::vacuum;
 pub use heap::{
     BulkInsert, Draw, Duplicate, Fetched, Heap, NewVersion, Outcome, Sample, Sampled, Scan, Shape,
     Stored, Swept,
 };
+pub use vm::VisibilityMap;

@@ -17,7 +17,10 @@
 //! the system tables can be read ([`remove_orphans`]): not before, since redo that begins anew after
 //! a crash in between would miss them.
 //!
-//! CREATE and the removal of files are barriers: parallel redo must not reorder anything of that
+//! Vacuum cuts off empty pages at the end of a table; in which steps is told in
+//! `heap/vacuum/truncate.rs`.
+//!
+//! CREATE, TRUNCATE and the removal of files are barriers: parallel redo must not reorder anything of that
 //! file around them.
 
 use std::collections::HashSet;
@@ -25,7 +28,7 @@ use std::collections::HashSet;
 use buffer::BufferPool;
 use sys::mutant::{self, Mutant};
 use txn::{STATUS_RELATION, Transaction};
-use types::{Fork, RelFileNumber};
+use types::{BlockNo, Fork, RelFileNumber, Xid};
 use wal::{DecodedRecord, Record, Rmgr};
 
 use crate::Access;
@@ -36,11 +39,14 @@ use crate::error::Error;
 pub mod kind {
     /// A relation file is made. Main data: its number, u64.
     pub const CREATE: u8 = 0;
+    /// A table loses its end. Main data: its number, u64, and how many blocks are left, u32.
+    pub const TRUNCATE: u8 = 1;
 
     /// The name of a kind for `waldump`.
     pub fn name(kind: u8) -> &'static str {
         match kind {
             CREATE => "CREATE",
+            TRUNCATE => "TRUNCATE",
             _ => "UNKNOWN",
         }
     }
@@ -65,6 +71,37 @@ pub fn create(access: &Access, tx: &mut Transaction) -> Result<RelFileNumber, Er
     Ok(rel)
 }
 
+/// Logs that a table loses its end, and flushes that: the file is to be cut off then. Nobody else
+/// uses the table, and on disk its end holds nothing.
+pub(crate) fn log_truncate(
+    access: &Access,
+    rel: RelFileNumber,
+    blocks: BlockNo,
+) -> Result<(), Error> {
+    let (number, blocks) = (rel.0.to_le_bytes(), blocks.to_le_bytes());
+    access.wal.ensure_room()?;
+    let record = Record {
+        rmgr: Rmgr::Storage,
+        kind: kind::TRUNCATE,
+        xid: Xid::INVALID,
+        blocks: &[],
+        data: &[&number, &blocks],
+    };
+    let lsn = {
+        let _critical = shmem::enter_critical();
+        access.wal.insert(&record)
+    };
+    access.wal.flush(lsn)?;
+    Ok(())
+}
+
+/// What a TRUNCATE record of `Rmgr::Storage` cuts off: everything of the table from that block on.
+pub fn truncated(record: &DecodedRecord) -> Option<(RelFileNumber, BlockNo)> {
+    let mut fields = Fields(record.data());
+    let (number, blocks) = (fields.u64().ok()?, fields.u32().ok()?);
+    (record.kind() == kind::TRUNCATE).then_some((RelFileNumber(number), blocks))
+}
+
 /// Has the file go away when the transaction commits.
 pub fn drop_at_commit(access: &Access, tx: &mut Transaction, rel: RelFileNumber) {
     access.forget_relation(rel);
@@ -73,6 +110,9 @@ pub fn drop_at_commit(access: &Access, tx: &mut Transaction, rel: RelFileNumber)
 
 /// Redoes a record of `Rmgr::Storage`. Repeating it does no harm.
 pub fn redo(pool: &BufferPool, record: &DecodedRecord) -> Result<(), Error> {
+    if let Some((rel, blocks)) = truncated(record) {
+        return Ok(pool.truncate(rel, Fork::Main, blocks)?);
+    }
     let number = Fields(record.data()).u64();
     match (record.kind(), number) {
         (kind::CREATE, Ok(number)) => {

@@ -61,6 +61,21 @@ impl Changing for Touched<'_, '_> {
     }
 }
 
+/// Pages of two kinds that take part in one change, the first before the second in its record.
+struct Both<'t, 'a, 'p, 'b, 'q>(&'t mut [Touched<'a, 'p>], &'t mut [Touched<'b, 'q>]);
+
+impl Changing for Both<'_, '_, '_, '_, '_> {
+    fn mark_dirty(&self) {
+        self.0.mark_dirty();
+        self.1.mark_dirty();
+    }
+
+    fn set_lsn(&mut self, lsn: Lsn) {
+        self.0.set_lsn(lsn);
+        self.1.set_lsn(lsn);
+    }
+}
+
 impl BufferPool {
     /// Changes pages by the recipe. `apply` can't fail; it sees the pages in the order given.
     /// Returns the new LSN of the pages. An error: nothing has changed.
@@ -91,6 +106,28 @@ impl BufferPool {
         Ok(protocol::change(touched, |touched| apply(&mut Pages(touched)), log))
     }
 
+    /// As [`BufferPool::change`], with further pages behind the others, which were locked by
+    /// somebody else: the visibility map's, beside the heap's. Their numbers in the record go on
+    /// from the others'; for `apply` they count from 0 by themselves.
+    pub fn change_beside(
+        &self,
+        change: &Change<'_>,
+        touched: &mut [Touched<'_, '_>],
+        beside: &mut [Touched<'_, '_>],
+        apply: impl FnOnce(&mut Pages<'_, '_, '_>, &mut Pages<'_, '_, '_>),
+    ) -> Result<Lsn, Error> {
+        record(change, &blocks_of(touched, beside)).check_size()?;
+        self.wal.ensure_room()?;
+        let _critical = shmem::enter_critical();
+        let apply = |both: &mut Both<'_, '_, '_, '_, '_>| {
+            apply(&mut Pages(&mut *both.0), &mut Pages(&mut *both.1));
+        };
+        let log = |both: &Both<'_, '_, '_, '_, '_>| {
+            self.wal.insert(&record(change, &blocks_of(both.0, both.1)))
+        };
+        Ok(protocol::change(&mut Both(touched, beside), apply, log))
+    }
+
     /// Changes a page of the free space map: a hint, which never reaches the log.
     pub fn change_unlogged(&self, page: &mut PageWrite<'_>, apply: impl FnOnce(&mut PageBytes)) {
         let unlogged =
@@ -99,6 +136,15 @@ impl BufferPool {
         page.pin().mark_dirty();
         apply(page.page_mut());
     }
+}
+
+fn blocks_of<'a>(
+    touched: &'a [Touched<'_, '_>],
+    beside: &'a [Touched<'_, '_>],
+) -> SmallVec<[BlockRef<'a>; 4]> {
+    let mut all = blocks(touched);
+    all.extend(blocks(beside));
+    all
 }
 
 fn blocks<'a>(touched: &'a [Touched<'_, '_>]) -> SmallVec<[BlockRef<'a>; 4]> {

@@ -89,6 +89,12 @@ impl Ring {
         Ring::new(2048.min(buffers / 8))
     }
 
+    /// For vacuum: 2 MB, or an eighth of a small pool. What it dirties it writes itself when it
+    /// comes round, and the log must have been flushed by then: a larger ring than a reader's.
+    pub fn vacuum(buffers: usize) -> Ring {
+        Ring::new(256.min(buffers / 8))
+    }
+
     fn new(size: usize) -> Ring {
         Ring { slots: RefCell::new(vec![None; size.max(1)]), at: Cell::new(0) }
     }

@@ -169,22 +169,32 @@ pub(crate) fn discard<B: Buffer>(buffer: &B) -> Result<bool, B::Error> {
     evict(buffer)
 }
 
-/// A page of a change, under its exclusive content lock.
+/// Pages of a change, each under its exclusive content lock.
 pub(crate) trait Changing {
     fn mark_dirty(&self);
     fn set_lsn(&mut self, lsn: Lsn);
 }
 
+impl<P: Changing> Changing for [P] {
+    fn mark_dirty(&self) {
+        self.iter().for_each(P::mark_dirty);
+    }
+
+    fn set_lsn(&mut self, lsn: Lsn) {
+        self.iter_mut().for_each(|page| page.set_lsn(lsn));
+    }
+}
+
 /// The heart of the recipe of changes: what is done to the pages, and its record.
-pub(crate) fn change<P: Changing>(
-    pages: &mut [P],
-    apply: impl FnOnce(&mut [P]),
-    log: impl FnOnce(&[P]) -> Lsn,
+pub(crate) fn change<P: Changing + ?Sized>(
+    pages: &mut P,
+    apply: impl FnOnce(&mut P),
+    log: impl FnOnce(&P) -> Lsn,
 ) -> Lsn {
     apply(pages);
-    pages.iter().for_each(P::mark_dirty);
+    pages.mark_dirty();
     let lsn = log(pages);
-    pages.iter_mut().for_each(|page| page.set_lsn(lsn));
+    pages.set_lsn(lsn);
     lsn
 }
 

@@ -14,7 +14,7 @@ use crate::files::SegmentId;
 use crate::page::{PageAccess, PageBytes};
 use crate::pool::BufferPool;
 use crate::protocol;
-use crate::state::{DIRTY, IO, PINS, USAGE};
+use crate::state::{DIRTY, IO, PINS, TAG_VALID, USAGE};
 
 /// A buffer that was dirty when a checkpoint began.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -74,6 +74,22 @@ impl BufferPool {
         self.sync_queue.done(&pending);
         self.stats.files_synced.add(pending.len() as u64);
         Ok(pending.len())
+    }
+
+    /// Writes the dirty pages among those chosen, which nobody changes meanwhile. The next
+    /// checkpoint makes them durable.
+    pub fn write_out(&self, which: impl Fn(BufferTag) -> bool) -> Result<(), Error> {
+        let dirty = |state: u32| state & TAG_VALID != 0 && state & DIRTY != 0;
+        for (id, descriptor) in self.descriptors.iter().enumerate() {
+            if !dirty(descriptor.state.get()) || !which(descriptor.tag()) {
+                continue;
+            }
+            let Some(pin) = self.pin_id(id, false, dirty)? else { continue };
+            if which(pin.tag()) {
+                protocol::write(&pin, true)?;
+            }
+        }
+        Ok(())
     }
 
     /// Where the clock hand stands: buffers passed and buffers allocated since the start.

@@ -256,6 +256,58 @@ fn a_ring_scan_leaves_the_rest_of_the_pool_alone() {
 }
 
 #[test]
+fn pages_are_written_out_by_choice() {
+    let f = fixture(32);
+    make_pages(&f.pool, 10);
+    f.pool.write_out(|tag| tag.rel == REL && tag.block >= 6).expect("written");
+    let dirty = f.pool.infos().filter(|info| info.dirty).count();
+    assert_eq!(dirty, 6);
+    let on_disk = |block| {
+        let mut page = PageBytes::default();
+        let there = f.pool.files().read(BufferTag::main(REL, block), &mut page).expect("read");
+        (there, page.u64_at(COUNTER_AT))
+    };
+    assert_eq!([on_disk(5), on_disk(6), on_disk(9)], [(true, 0), (true, 6), (true, 9)]);
+}
+
+#[test]
+fn a_change_may_touch_pages_that_were_locked_elsewhere() {
+    let f = fixture(32);
+    make_pages(&f.pool, 3);
+    let pins = [0, 1, 2].map(|block| f.pool.read(BufferTag::main(REL, block)).expect("page"));
+    let lsn = {
+        let (mut first, mut second, mut third) =
+            (pins[0].exclusive(), pins[1].exclusive(), pins[2].exclusive());
+        let change = Change { rmgr: Rmgr::Heap, kind: 1, xid: Xid(3), data: &[] };
+        let flags = BlockFlags::default();
+        let data = 99u64.to_le_bytes();
+        let data: &[&[u8]] = &[&data];
+        let touched = &mut [Touched { page: &mut first, flags, data }];
+        let beside = &mut [
+            Touched { page: &mut second, flags, data },
+            Touched { page: &mut third, flags, data },
+        ];
+        let apply = |one: &mut buffer::Pages<'_, '_, '_>, two: &mut buffer::Pages<'_, '_, '_>| {
+            apply(one.page(0), false, 99);
+            apply(two.page(0), false, 99);
+            apply(two.page(1), false, 99);
+        };
+        f.pool.change_beside(&change, touched, beside, apply).expect("change")
+    };
+    for pin in &pins {
+        let page = pin.shared();
+        assert_eq!((page.lsn(), page.u64_at(COUNTER_AT)), (lsn, 99));
+    }
+    f.pool.wal().flush(lsn).expect("flush");
+    let start = position::segment_start(position::FIRST_SEGMENT);
+    let mut reader = WalReader::new(f.pool.wal().dir(), TIMELINE, SYSTEM, start);
+    let mut record = DecodedRecord::default();
+    while reader.read(&mut record).expect("the log can be read") {}
+    let blocks: Vec<_> = record.blocks().iter().map(|block| block.tag.block).collect();
+    assert_eq!(blocks, [0, 1, 2], "the last record");
+}
+
+#[test]
 fn the_bgwriter_cleans_only_what_is_idle_and_flushed() {
     let f = fixture(16);
     make_pages(&f.pool, 1);

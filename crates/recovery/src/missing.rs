@@ -1,8 +1,8 @@
 //! Pages that records name and the disk lacks.
 //!
-//! That is legal in one case: the page's file was removed later in the log, and the removal had
+//! That is legal in one case: the page's file was removed or cut off later in the log, and that had
 //! reached the disk before the crash. So whatever is missing is noted, and struck out when its file
-//! is dropped; what is left at the end of the log is damage. As in PostgreSQL's `xlogutils.c`.
+//! is dropped or loses it; what is left at the end of the log is damage. As in PostgreSQL's `xlogutils.c`.
 
 use std::collections::BTreeMap;
 
@@ -25,6 +25,12 @@ impl MissingPages {
         if !self.0.is_empty() {
             self.0.retain(|(missing, ..), _| *missing != rel);
         }
+    }
+
+    /// The relation's main fork is cut off here, behind so many blocks.
+    pub fn truncated(&mut self, rel: RelFileNumber, blocks: u32) {
+        let main = Fork::Main as u8;
+        self.0.retain(|(of, fork, block), _| (*of, *fork) != (rel, main) || *block < blocks);
     }
 
     /// Fails if pages are still missing at the end of the log.
@@ -55,6 +61,12 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+        missing.truncated(RelFileNumber(20), 8);
+        missing.truncated(RelFileNumber(22), 0);
+        assert!(missing.check().is_err(), "it lies before the cut");
+        missing.truncated(RelFileNumber(20), 7);
+        assert!(missing.check().is_ok());
+        missing.note(BufferTag::main(RelFileNumber(20), 7), Lsn(900));
         missing.dropped(RelFileNumber(20));
         assert!(missing.check().is_ok());
     }

@@ -42,7 +42,7 @@ impl<'a> Redo<'a> {
             match record.rmgr()? {
                 Rmgr::Xlog => self.xlog(record),
                 Rmgr::Xact => self.xact(record),
-                Rmgr::Storage => Ok(access::storage::redo(self.pool, record)?),
+                Rmgr::Storage => self.storage(record),
                 Rmgr::Heap => self
                     .blocks(record, |pool, number| Ok(access::heap::redo(pool, record, number)?)),
                 Rmgr::Btree => self
@@ -68,6 +68,14 @@ impl<'a> Redo<'a> {
             }),
             _ => Err(record.invalid("unknown kind of log record").into()),
         }
+    }
+
+    fn storage(&mut self, record: &DecodedRecord) -> Result<(), Error> {
+        access::storage::redo(self.pool, record)?;
+        if let Some((rel, blocks)) = access::storage::truncated(record) {
+            self.missing.truncated(rel, blocks);
+        }
+        Ok(())
     }
 
     fn xact(&mut self, record: &DecodedRecord) -> Result<(), Error> {

@@ -87,9 +87,9 @@ pub struct ProcSlot {
     pub commit_lsn: AtomicU64,
     /// No snapshot of its needs rows that died before this xid; 0 when it has no snapshot.
     pub snapshot_xmin: AtomicU64,
-    /// Its snapshot sees the synchronous commits up to this position.
+    /// Its oldest snapshot, or one before that, sees the synchronous commits up to this position.
     pub snapshot_flush: AtomicU64,
-    /// Its snapshot sees the asynchronous commits up to this position.
+    /// The same snapshot sees the asynchronous commits up to this position.
     pub snapshot_async: AtomicU64,
     /// The transaction whose end it waits for.
     pub waiting_xid: AtomicU64,

@@ -3,8 +3,8 @@
 //! How a snapshot works, and why nothing can slip past one, is told in `sequence.rs`.
 //!
 //! A process publishes in its slot the xmin of the oldest snapshot it holds, and takes it back when
-//! the last is dropped. `snapshot_flush` and `snapshot_async` show the newest to the views. If the
-//! process dies, its published xmin holds the horizon back until its slot is cleared.
+//! the last is dropped. `snapshot_flush` and `snapshot_async` show where in the log that one, or a
+//! still older one, was taken. If the process dies, its published xmin holds the horizon back until its slot is cleared.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -124,16 +124,31 @@ impl Txn {
     pub fn snapshot(&self, transaction: &Transaction) -> Snapshot {
         self.advance_oldest();
         let slot = proc::me();
+        let alone = slot.snapshot_xmin.get() == 0;
         let numbers = self.sequence().snapshot(&slot.snapshot_xmin, || self.sight());
         self.snapshots.hold(numbers.xmin);
-        slot.snapshot_flush.store(numbers.sight.flush.0, Ordering::Relaxed);
-        slot.snapshot_async.store(numbers.sight.asynchronous.0, Ordering::Relaxed);
+        if alone {
+            slot.snapshot_flush.store(numbers.sight.flush.0, Ordering::SeqCst);
+            slot.snapshot_async.store(numbers.sight.asynchronous.0, Ordering::Relaxed);
+        }
         Snapshot {
             numbers,
             own: Rc::clone(transaction.own()),
             command: transaction.command(),
             registry: Rc::clone(&self.snapshots),
         }
+    }
+
+    /// Whether every snapshot that other processes hold was taken when the log was durable up to
+    /// `lsn`: then whoever holds one has read nothing as it was before that position. May be false
+    /// for a moment when it is true.
+    pub fn held_snapshots_see(&self, lsn: Lsn) -> bool {
+        let me = proc::me();
+        // A snapshot in the making shows its xmin first, and an earlier one's position until it has
+        // its own. One that is missed here begins to read after this.
+        self.procs.iter().filter(|slot| !std::ptr::eq(*slot, me)).all(|slot| {
+            slot.snapshot_xmin.get() == 0 || slot.snapshot_flush.load(Ordering::SeqCst) >= lsn.0
+        })
     }
 
     /// Whether the snapshot sees what the transaction `xid` did. Of its own transaction: no.

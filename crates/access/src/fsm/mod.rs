@@ -20,6 +20,7 @@ use types::{BlockNo, BufferTag, Fork, PAGE_SIZE, RelFileNumber};
 
 use self::address::Address;
 use crate::error::Error;
+use crate::tuple::MAX_TUPLE_SIZE;
 
 /// Bytes of room that one step of the map stands for.
 const STEP: usize = 32;
@@ -35,8 +36,11 @@ pub struct FreeSpaceMap<'a> {
     rel: RelFileNumber,
 }
 
-/// Room rounded down: what a page surely has.
+/// Room rounded down: what a page surely has. An empty page has room for anything.
 fn steps_of_room(bytes: usize) -> u8 {
+    if bytes >= MAX_TUPLE_SIZE {
+        return u8::MAX;
+    }
     u8::try_from(bytes / STEP).unwrap_or(u8::MAX)
 }
 
@@ -155,11 +159,11 @@ fn start_slot(address: Address, start: BlockNo) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tuple::MAX_TUPLE_SIZE;
 
     #[test]
     fn a_page_that_is_empty_has_room_for_the_largest_row() {
-        assert!(steps_of_room(MAX_TUPLE_SIZE) >= steps_of_need(MAX_TUPLE_SIZE - STEP));
+        assert!(steps_of_room(MAX_TUPLE_SIZE) >= steps_of_need(MAX_TUPLE_SIZE));
+        assert!(steps_of_room(MAX_TUPLE_SIZE - 8) < steps_of_need(MAX_TUPLE_SIZE));
         assert!(steps_of_room(64) == steps_of_need(64) && steps_of_room(63) < steps_of_need(63));
     }
 

@@ -94,8 +94,8 @@ impl<'a> BulkInsert<'a> {
         let need = self.range(self.placed).len();
         let mut search = Search::new(need);
         loop {
-            let pin = match heap.next_candidate(&mut search)? {
-                Some(block) => heap.access.pool.read(heap.tag(block))?,
+            let pin = match heap.next_pin(&mut search)? {
+                Some(pin) => pin,
                 None => {
                     let count = self.growth;
                     self.growth = (count * 2).min(GROWTH_MAX);
@@ -143,7 +143,7 @@ impl<'a> BulkInsert<'a> {
         };
         let flags = self.heap.flags_for_new(fresh);
         let touched = &mut [Touched { page, flags, data: &[&data] }];
-        let done = self.heap.access.pool.change(&change, touched, |pages| {
+        let done = self.heap.change(&change, touched, |pages| {
             let page = pages.page(0);
             if fresh {
                 page.init(0);

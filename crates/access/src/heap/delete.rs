@@ -55,7 +55,7 @@ impl Heap<'_> {
             Change { rmgr: Rmgr::Heap, kind: record::kind::DELETE, xid, data: &[&main, &old] };
         let room = page::room(page.page());
         let touched = &mut [Touched { page, flags: BlockFlags::default(), data: &[] }];
-        self.access.pool.change(&change, touched, |pages| {
+        self.change(&change, touched, |pages| {
             let done = page::end(
                 pages.page(0),
                 place.offset,

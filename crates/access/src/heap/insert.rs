@@ -62,8 +62,8 @@ impl Heap<'_> {
     fn place(&self, maker: Maker, tuple: &mut [u8], header: &mut Header) -> Result<TupleId, Error> {
         let mut search = Search::new(tuple.len());
         loop {
-            let pin = match self.next_candidate(&mut search)? {
-                Some(block) => self.access.pool.read(self.tag(block))?,
+            let pin = match self.next_pin(&mut search)? {
+                Some(pin) => pin,
                 None => self.grow()?,
             };
             let Some(mut page) = search.lock(&pin) else { continue };
@@ -102,7 +102,7 @@ impl Heap<'_> {
         let prefix = record::version_prefix(header);
         let data: &[&[u8]] = &[&prefix, &tuple[HEADER_SIZE..]];
         let touched = &mut [Touched { page, flags: self.flags_for_new(fresh), data }];
-        self.access.pool.change(&change, touched, |pages| {
+        self.change(&change, touched, |pages| {
             let page = pages.page(0);
             if fresh {
                 page.init(0);

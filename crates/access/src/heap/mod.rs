@@ -21,6 +21,8 @@
 //! - `visibility` holds the rules; `page` what happens to a page; `record` what is logged.
 //! - `insert`, `bulk` (COPY), `delete`, `update`, `prune` change pages; `target` finds room; `plan`
 //!   decides what pruning removes.
+//! - [`vacuum`] removes what is dead from the table and, by its caller, from the indexes; `change` is
+//!   the recipe of changes for pages that the visibility map knows of.
 //! - `scan` reads all, `chain` what an index entry leads to; [`redo()`] repeats.
 //!
 //! # Rules
@@ -44,6 +46,7 @@
 
 mod bulk;
 mod chain;
+mod change;
 mod conflict;
 mod delete;
 mod insert;
@@ -58,6 +61,7 @@ mod shape;
 mod sweep;
 mod target;
 mod update;
+pub mod vacuum;
 mod view;
 mod visibility;
 

@@ -21,6 +21,9 @@ pub(crate) const HAS_FREE_LINES: u16 = 1;
 /// Flag of the page: a line pointer may be dead.
 pub(crate) const HAS_DEAD_LINES: u16 = 2;
 
+/// Flag of the page: everybody sees every version on it, and the visibility map says so.
+pub(crate) const ALL_VISIBLE: u16 = 4;
+
 const LINE_POINTER: usize = 4;
 /// The most line pointers of a heap page: so many versions without values would fill it. More
 /// could only be dead ones, and would take the room of versions until vacuum comes.
@@ -62,8 +65,9 @@ pub(crate) fn add(page: &mut PageBytes, offset: u16, tuple: &[u8]) -> bool {
     }
     let appended = offset > page.item_count();
     let fits = page.put_row(offset, tuple);
-    if fits && appended {
-        page.set_flags(page.flags() & !HAS_FREE_LINES);
+    if fits {
+        let outdated = if appended { HAS_FREE_LINES | ALL_VISIBLE } else { ALL_VISIBLE };
+        page.set_flags(page.flags() & !outdated);
     }
     fits
 }
@@ -93,6 +97,7 @@ pub(crate) fn end(page: &mut PageBytes, offset: u16, end: End) -> bool {
     header.infomask &= !(infomask::XMAX_HINTS | infomask::LOCK_ONLY | infomask::HOT_UPDATED);
     header.infomask |= if end.hot { infomask::HOT_UPDATED } else { 0 };
     header.write(fixed);
+    page.set_flags(page.flags() & !ALL_VISIBLE);
     note_prunable(page, end.xmax);
     true
 }
@@ -126,6 +131,8 @@ pub(crate) fn prune(page: &mut PageBytes, plan: &Plan) -> bool {
     page.compact();
     page.set_prune_xid(plan.prune_xid);
     note_lines(page);
+    let visible = if plan.visible.is_valid() { ALL_VISIBLE } else { 0 };
+    page.set_flags(page.flags() & !ALL_VISIBLE | visible);
     true
 }
 

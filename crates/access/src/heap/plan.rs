@@ -48,6 +48,8 @@ pub(crate) struct Plan {
     pub newest_removed: Xid,
     /// The oldest transaction whose end may leave more to remove, or none.
     pub prune_xid: Xid,
+    /// If everybody sees every version that stays: the youngest transaction that made one.
+    pub visible: Xid,
 }
 
 impl Plan {

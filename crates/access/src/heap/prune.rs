@@ -12,7 +12,7 @@
 //! The record tells the youngest transaction whose deletions were carried out: a standby must not
 //! apply it before its own snapshots are younger.
 
-use buffer::{BlockFlags, Change, PageAccess, PageWrite, Touched};
+use buffer::{BlockFlags, Change, PageAccess, PageWrite, Pages, Touched};
 use types::{BlockNo, TupleId, Xid};
 use wal::Rmgr;
 
@@ -21,6 +21,7 @@ use super::view::View;
 use super::visibility::need;
 use super::{Heap, page, record};
 use crate::error::Error;
+use crate::vm::Mark;
 
 /// A scan prunes a page with less room than this.
 const NEARLY_FULL: usize = types::PAGE_SIZE / 10;
@@ -42,8 +43,14 @@ impl Heap<'_> {
         if plan.is_empty() && plan.prune_xid == page.page().prune_xid() {
             return Ok(());
         }
-        let main = record::Prune::of(&plan).encode();
-        let lists = record::encode_lists(&plan);
+        self.carry_out(page, &plan)
+    }
+
+    /// Does what a plan says to its locked page, and tells the visibility map.
+    pub(super) fn carry_out(&self, page: &mut PageWrite<'_>, plan: &Plan) -> Result<(), Error> {
+        let block = page.tag().block;
+        let main = record::Prune::of(plan).encode();
+        let lists = record::encode_lists(plan);
         let change = Change {
             rmgr: Rmgr::Heap,
             kind: record::kind::PRUNE,
@@ -51,14 +58,22 @@ impl Heap<'_> {
             data: &[&main],
         };
         let touched = &mut [Touched { page, flags: BlockFlags::default(), data: &[&lists] }];
-        self.access.pool.change(&change, touched, |pages| {
-            assert!(page::prune(pages.page(0), &plan), "the plan was made under the same lock");
-        })?;
-        self.access.txn.statistics().pruned(self.rel, plan.reclaimed());
+        let apply = |pages: &mut Pages<'_, '_, '_>| {
+            assert!(page::prune(pages.page(0), plan), "the plan was made under the same lock");
+        };
+        if plan.visible.is_valid() {
+            self.change_and_mark(&change, touched, Mark::Set, &[block], apply)?;
+        } else {
+            self.change(&change, touched, apply)?;
+        }
+        if plan.reclaimed() > 0 {
+            self.access.txn.statistics().pruned(self.rel, plan.reclaimed());
+        }
         Ok(())
     }
 
-    fn plan(&self, page: &PageWrite<'_>, pruner: Pruner) -> Result<Plan, Error> {
+    /// Decides what can go from a locked page.
+    pub(super) fn plan(&self, page: &PageWrite<'_>, pruner: Pruner) -> Result<Plan, Error> {
         let view = View::outside(&self.access.txn);
         let horizon = self.access.horizon();
         let block = page.tag().block;

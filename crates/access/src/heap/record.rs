@@ -8,7 +8,8 @@
 //! UPDATE        old offset u16, new offset u16, cid u32,       0 (new page): version
 //!               [old version]                                  1 (old page, if another): nothing
 //! HOT_UPDATE    as UPDATE                                      0: version
-//! PRUNE         newest removed xid u64, next prune xid u64     0: lists
+//! PRUNE         newest removed xid u64, next prune xid u64,    0: lists
+//!               visible xid u64
 //!
 //! lists: redirects u16, dead u16, unused u16 (how many of each), then (root offset u16, target
 //!        offset u16) for each redirect, dead offset u16…, unused offset u16…, settled offset u16…
@@ -26,6 +27,11 @@
 //! An UPDATE must become visible on the new page first, then on the old one: block 0 before
 //! block 1. Redo of either needs nothing of the other: the new place of the row stands in the
 //! record (block reference 0 and the new offset).
+//!
+//! A block of the visibility map may stand behind the others of any record: its data is a mark u8 (0
+//! clear, 1 set) and heap blocks u32…. It is cleared with what ends a page's being all-visible, and
+//! set by PRUNE: then the visible xid is that of the page's youngest version, else 0. Redo of the
+//! heap's block comes first, so that the map never says more than the page's flag.
 //!
 //! What PRUNE removes could still be seen by snapshots older than its xid: a standby must end
 //! those first.
@@ -186,23 +192,29 @@ pub(crate) struct Prune {
     pub newest_removed: Xid,
     /// The page's `prune_xid` afterwards.
     pub prune_xid: Xid,
+    /// The youngest transaction that made one of the versions left, if everybody sees them all.
+    pub visible: Xid,
 }
 
 impl Prune {
     pub fn of(plan: &Plan) -> Prune {
-        Prune { newest_removed: plan.newest_removed, prune_xid: plan.prune_xid }
+        let Plan { newest_removed, prune_xid, visible, .. } = *plan;
+        Prune { newest_removed, prune_xid, visible }
     }
 
-    pub fn encode(&self) -> [u8; 16] {
-        let mut bytes = [0; 16];
+    pub fn encode(&self) -> [u8; 24] {
+        let mut bytes = [0; 24];
         bytes[..8].copy_from_slice(&self.newest_removed.0.to_le_bytes());
-        bytes[8..].copy_from_slice(&self.prune_xid.0.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.prune_xid.0.to_le_bytes());
+        bytes[16..].copy_from_slice(&self.visible.0.to_le_bytes());
         bytes
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Prune, Short> {
         let mut fields = Fields(bytes);
-        Ok(Prune { newest_removed: Xid(fields.u64()?), prune_xid: Xid(fields.u64()?) })
+        let [newest_removed, prune_xid, visible] = [fields.u64()?, fields.u64()?, fields.u64()?];
+        let (newest_removed, prune_xid) = (Xid(newest_removed), Xid(prune_xid));
+        Ok(Prune { newest_removed, prune_xid, visible: Xid(visible) })
     }
 }
 
@@ -223,8 +235,12 @@ pub(crate) fn encode_lists(plan: &Plan) -> SmallVec<[u8; 128]> {
 pub(crate) fn decode_lists(main: &Prune, bytes: &[u8]) -> Result<Plan, Short> {
     let mut fields = Fields(bytes);
     let counts = [fields.u16()?, fields.u16()?, fields.u16()?];
-    let mut plan =
-        Plan { newest_removed: main.newest_removed, prune_xid: main.prune_xid, ..Plan::default() };
+    let mut plan = Plan {
+        newest_removed: main.newest_removed,
+        prune_xid: main.prune_xid,
+        visible: main.visible,
+        ..Plan::default()
+    };
     for _ in 0..counts[0] {
         plan.redirects.push((fields.u16()?, fields.u16()?));
     }
@@ -281,7 +297,7 @@ mod tests {
         assert_eq!(Update::decode(&update.encode()), Ok(update));
         let insert = Insert { offset: 7, cid: 1 };
         assert_eq!(Insert::decode(&insert.encode()), Ok(insert));
-        let prune = Prune { newest_removed: Xid(1), prune_xid: Xid(u64::MAX) };
+        let prune = Prune { newest_removed: Xid(1), prune_xid: Xid(u64::MAX), visible: Xid(7) };
         assert_eq!(Prune::decode(&prune.encode()), Ok(prune));
         let plan = Plan {
             redirects: [(1, 4)].into_iter().collect(),
@@ -291,13 +307,14 @@ mod tests {
             removed: 0,
             newest_removed: Xid(8),
             prune_xid: Xid(9),
+            visible: Xid(7),
         };
         let lists = encode_lists(&plan);
         assert_eq!(decode_lists(&Prune::of(&plan), &lists).as_ref(), Ok(&plan));
         for length in (0..lists.len() - 2).chain([lists.len() - 1]) {
             assert_eq!(decode_lists(&Prune::of(&plan), &lists[..length]), Err(Short), "{length}");
         }
-        assert_eq!(Prune::decode(&[0; 15]), Err(Short));
+        assert_eq!(Prune::decode(&[0; 23]), Err(Short));
         assert_eq!(Update::decode(&[0; 7]), Err(Short));
         assert_eq!(Insert::decode(&[0; 5]), Err(Short));
     }

@@ -1,12 +1,13 @@
 //! Redo of the heap's records: each block by itself, from the record and the page alone.
 
 use buffer::{BufferPool, PageBytes, Redone};
-use types::TupleId;
+use types::{Fork, TupleId};
 use wal::DecodedRecord;
 
 use super::{page, record};
 use crate::codec::Fields;
 use crate::error::Error;
+use crate::vm;
 
 /// Redoes a block of a record. Repeating it does no harm. The blocks of a record are to be redone
 /// in their order: for UPDATE the new version's page first.
@@ -26,6 +27,9 @@ pub fn redo(pool: &BufferPool, record: &DecodedRecord, number: usize) -> Result<
 
 /// `None`: the record is damaged. `Some(false)`: the page is not as the record needs it.
 fn apply(record: &DecodedRecord, number: usize, page: &mut PageBytes) -> Option<bool> {
+    if record.blocks().get(number)?.tag.fork == Fork::Vm {
+        return vm::apply(page, record.block_data(number)).then_some(true);
+    }
     match record.kind() {
         record::kind::INSERT => insert(record, page),
         record::kind::MULTI_INSERT => multi_insert(record, page),
@@ -70,7 +74,8 @@ fn update(record: &DecodedRecord, number: usize, page: &mut PageBytes) -> Option
             return Some(false);
         }
     }
-    let holds_old = number + 1 == record.blocks().len();
+    let heap_pages = record.blocks().iter().filter(|block| block.tag.fork == Fork::Main).count();
+    let holds_old = number + 1 == heap_pages;
     let hot = record.kind() == record::kind::HOT_UPDATE;
     let end = page::End { xmax: record.xid(), cid: main.cid, next, hot };
     Some(!holds_old || page::end(page, main.old_offset, end))

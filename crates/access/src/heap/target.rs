@@ -75,8 +75,19 @@ impl Search {
 }
 
 impl<'a> Heap<'a> {
-    /// The next page to try. With `None` the search has come to its end: grow the table.
-    pub(super) fn next_candidate(&self, search: &mut Search) -> Result<Option<BlockNo>, Error> {
+    /// Pins the next page to try. With `None` the search has come to its end: grow the table.
+    pub(super) fn next_pin(&self, search: &mut Search) -> Result<Option<Pin<'a>>, Error> {
+        loop {
+            let Some(block) = self.next_candidate(search)? else { return Ok(None) };
+            match self.access.pool.read(self.tag(block)) {
+                // The table has lost its end to a vacuum since this session inserted there.
+                Err(buffer::Error::PastEnd(_)) => self.access.forget_target(self.rel, block),
+                found => return Ok(Some(found?)),
+            }
+        }
+    }
+
+    fn next_candidate(&self, search: &mut Search) -> Result<Option<BlockNo>, Error> {
         loop {
             search.choosy = matches!(search.stage, Stage::Map { .. } | Stage::Last);
             let block = match search.stage {

@@ -116,8 +116,8 @@ impl Heap<'_> {
         search: &mut Search,
     ) -> Result<Attempt, Error> {
         let old_pin = self.access.pool.read(self.tag(new.old.block))?;
-        let new_pin = match self.next_candidate(search)? {
-            Some(block) => self.access.pool.read(self.tag(block))?,
+        let new_pin = match self.next_pin(search)? {
+            Some(pin) => pin,
             None => self.grow()?,
         };
         let block = new_pin.tag().block;
@@ -176,12 +176,11 @@ impl Heap<'_> {
             let done = page::end(pages.page(old_number), new.old.offset, end);
             assert!(done, "the version was there under the same lock");
         };
-        let pool = &self.access.pool;
         match old_page {
-            None => pool.change(&change, &mut [new_touched], |pages| apply(pages, 0))?,
+            None => self.change(&change, &mut [new_touched], |pages| apply(pages, 0))?,
             Some(page) => {
                 let old = Touched { page, flags: BlockFlags::default(), data: &[] };
-                pool.change(&change, &mut [new_touched, old], |pages| apply(pages, 1))?
+                self.change(&change, &mut [new_touched, old], |pages| apply(pages, 1))?
             }
         };
         self.access.txn.statistics().updated(self.rel, hot);

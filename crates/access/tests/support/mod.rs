@@ -11,6 +11,8 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+pub mod indexed;
+
 use access::{Access, Heap};
 use buffer::{BufferPool, BufferRegions};
 use config::Settings;

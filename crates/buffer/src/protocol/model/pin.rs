@@ -66,7 +66,7 @@ impl Pin {
             facts.log.push((end, tag));
             Lsn(end)
         };
-        protocol::change(&mut [Changed { pin: self, page: locked }], apply, log);
+        protocol::change(&mut [Changed { pin: self, page: locked }][..], apply, log);
         assert_eq!(self.tag(), tag, "a pinned buffer keeps its page");
     }
 
