@@ -98,6 +98,29 @@ fn shrink(world: &World, table: &mut Indexed, model: &mut Rows) -> u32 {
     tail
 }
 
+/// Writes the table anew. Rows change their places, and nothing else about them changes.
+fn rewrite(world: &World, table: &mut Indexed) -> Rows {
+    let work = |tx: &mut txn::Transaction| {
+        let rel = access::storage::create(&world.access, tx).expect("a file");
+        let new = Indexed { rel, entries: Default::default() };
+        let (from, into) = (table.heap(world), new.heap(world));
+        vacuum::rewrite(&from, &into, |_, _| Ok::<_, Error>(())).expect("rewritten");
+        access::storage::drop_at_commit(&world.access, tx, table.rel);
+        new
+    };
+    let mut new = world.write(work);
+    let heap = new.heap(world);
+    let mut scan = heap.build_scan(&[0]).expect("scan");
+    while let Some(found) = scan.next().expect("next") {
+        let mut values = Vec::new();
+        heap.decode(found.root, found.bytes, None, &mut values).expect("valid");
+        new.entries.insert((number(&values), found.root.block, found.root.offset));
+    }
+    *table = new;
+    table.check(world, "written anew");
+    rows_of(world, table)
+}
+
 fn torture(seed: u64, buffers: usize, full_page_writes: bool) {
     let mut world =
         World::with_options(buffers, WalOptions { full_page_writes, ..WalOptions::default() });
@@ -125,7 +148,17 @@ fn torture(seed: u64, buffers: usize, full_page_writes: bool) {
                 table.vacuum(&world, options(500 + noise.below(4000)));
                 table.check(&world, &what);
             }
-            7 => cut_off += shrink(&world, &mut table, &mut model),
+            7 => {
+                let content = |rows: &Rows| {
+                    let mut content: Vec<_> = rows.values().copied().collect();
+                    content.sort_unstable();
+                    content
+                };
+                let old = content(&model);
+                model = rewrite(&world, &mut table);
+                assert_eq!(content(&model), old, "{what}");
+            }
+            8 => cut_off += shrink(&world, &mut table, &mut model),
             _ => change(&world, &mut table, &mut model, &mut noise),
         }
         if step % 8 == 0 {

@@ -23,7 +23,7 @@
 //!   decides what pruning removes.
 //! - [`vacuum`] removes what is dead from the table and, by its caller, from the indexes; `change` is
 //!   the recipe of changes for pages that the visibility map knows of.
-//! - `scan` reads all, `chain` what an index entry leads to; [`redo()`] repeats.
+//! - `scan` reads all, `chain` what an index entry leads to, `build` what a new index needs; [`redo()`] repeats.
 //!
 //! # Rules
 //! 1. A page is read under its shared lock, changed under its exclusive one, by the recipe
@@ -44,6 +44,7 @@
 //! What if the process dies: between two changes, its transaction is aborted and its versions are
 //! dead, to be pruned. Inside one, it was in a critical section, and recovery runs.
 
+mod build;
 mod bulk;
 mod chain;
 mod change;
@@ -65,6 +66,7 @@ pub mod vacuum;
 mod view;
 mod visibility;
 
+pub use build::{BuildRow, BuildScan};
 pub use bulk::BulkInsert;
 pub use chain::{Duplicate, Fetched};
 pub use conflict::{NewVersion, Outcome, Stored};

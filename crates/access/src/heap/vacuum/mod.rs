@@ -31,11 +31,13 @@
 //! finds them again; index entries that are gone do no harm.
 
 mod dead;
+mod rewrite;
 mod settle;
 mod sweep;
 mod truncate;
 
 pub use dead::DeadItems;
+pub use rewrite::{Rewritten, rewrite};
 pub use truncate::{empty_tail, truncate};
 
 use buffer::Ring;

@@ -37,7 +37,7 @@ impl Rest {
 }
 
 /// What a version's end amounts to.
-enum End {
+pub(super) enum End {
     /// There is none.
     None,
     /// It can be taken away.
@@ -107,7 +107,8 @@ fn maker_is_seen(view: &View<'_>, header: &Header, horizon: Xid) -> Result<bool,
     Ok(hinted || matches!(view.ending(header.xmin)?, Ending::Committed { .. }))
 }
 
-fn end_of(view: &View<'_>, header: &Header) -> Result<End, Error> {
+/// What the version's end amounts to.
+pub(super) fn end_of(view: &View<'_>, header: &Header) -> Result<End, Error> {
     if !header.xmax.is_valid() {
         return Ok(End::None);
     }
