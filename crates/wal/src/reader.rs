@@ -250,6 +250,7 @@ impl WalReader {
         let path = self.dir.join(position::segment_name(self.timeline, segment));
         match File::open(&path, OpenHow::READ) {
             Ok(file) => {
+                self.check_owner(segment, &file)?;
                 self.file = Some((segment, file));
                 Ok(())
             }
@@ -257,6 +258,17 @@ impl WalReader {
                 Err(Stop::impossible(segment, "segment is missing"))
             }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A whole segment header tells whose segment it is, also where reading starts behind it. One
+    /// that is damaged is judged only by who reads its page.
+    fn check_owner(&self, segment: u64, file: &File) -> Result<(), Stop> {
+        let mut header = [0; position::SEGMENT_HEADER as usize];
+        let got = file.read_at(&mut header, 0)?;
+        match PageHeader::decode_first(&header[..got], self.system) {
+            Err(bad) if bad.impossible => Err(Stop::impossible(segment, bad.why)),
+            _ => Ok(()),
         }
     }
 }
