@@ -42,6 +42,8 @@ pub struct TableDef {
     pub options: String,
     /// Its indexes, the oldest first.
     pub indexes: Vec<Rc<IndexDef>>,
+    /// The columns that any of its indexes looks at.
+    pub indexed: Vec<usize>,
     /// Its constraints, the oldest first.
     pub constraints: Vec<ConstraintDef>,
     /// Pages and rows when they were counted last.
@@ -147,9 +149,19 @@ impl TableDef {
             options: String::new(),
             columns,
             indexes: Vec::new(),
+            indexed: Vec::new(),
             constraints: Vec::new(),
             counted: Counted::NEVER,
         }
+    }
+
+    /// Takes over indexes.
+    pub(crate) fn set_indexes(&mut self, indexes: Vec<Rc<IndexDef>>) {
+        self.indexed =
+            indexes.iter().flat_map(|index| &index.columns).map(|column| column.column).collect();
+        self.indexed.sort_unstable();
+        self.indexed.dedup();
+        self.indexes = indexes;
     }
 
     /// The index of that oid.

@@ -124,7 +124,7 @@ impl Catalog {
         if class.is_index {
             table.kind = TableKind::Index(self.read_owner(snapshot, class.oid)?);
         } else {
-            table.indexes = self.read_indexes(snapshot, &table)?;
+            table.set_indexes(self.read_indexes(snapshot, &table)?);
             table.constraints = self.read_constraints(snapshot, table.oid)?;
         }
         Ok(table)

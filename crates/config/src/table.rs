@@ -159,6 +159,17 @@ declare! {
         /// How many locks on tables and names there is room for, on average, for each session.
         max_locks_per_transaction: u32 = 64, Postmaster, integer(10, 10_000);
     }
+    "planner" {
+        /// Whether the planner may read a table from its first page to its last. Turned off, it
+        /// does so where there is no other way.
+        enable_seqscan: bool = true, User, BOOL;
+        /// Whether the planner may find rows by an index.
+        enable_indexscan: bool = true, User, BOOL;
+        /// Whether the planner may take values from an index without looking at the rows.
+        enable_indexonlyscan: bool = true, User, BOOL;
+        /// Whether the planner may sort. Turned off, it does so where there is no other way.
+        enable_sort: bool = true, User, BOOL;
+    }
     "wal" {
         /// How much the write-ahead log tells. With "logical" it holds the old values of updated
         /// and deleted rows too.

@@ -8,13 +8,16 @@
 //!
 //! What if the process dies: its slot tells what it held; its transaction aborts.
 
+mod conflict;
+mod entries;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use access::{Access, Heap, Outcome, Shape};
+use access::{Access, Heap, Outcome, Shape, Stored};
 use buffer::BufferPool;
-use catalog::{Catalog, TableDef};
+use catalog::{Catalog, IndexDef, NewIndex, TableDef};
 use config::Settings;
 use shmem::{ProcSlot, RegionInfo, WaitEvent, proc};
 use sys::mutant::{self, Mutant};
@@ -30,9 +33,9 @@ use crate::interrupts;
 use crate::maintenance::{self, Work};
 use crate::session::Session;
 use crate::statistics::{Statistics, TableStatistics};
-use crate::storage::{Changed, Flow, Job, Needy, Storage, Usage, Version};
+use crate::storage::{Blocking, Changed, Flow, IndexScan, Job, Needy, Storage, Usage, Version};
 use crate::views::rows::rows_of;
-use crate::views::{columns, tables};
+use crate::views::{columns, indexes, tables};
 
 /// What only the processes room can do or tell.
 pub trait Host {
@@ -142,7 +145,7 @@ impl Engine {
     }
 
     fn heap<'a>(&'a self, table: &'a TableDef) -> Heap<'a> {
-        let shape = Shape { fill_factor: table.fill_factor(), ..Shape::default() };
+        let shape = Shape { indexed: &table.indexed, fill_factor: table.fill_factor() };
         Heap::new(&self.rooms.access, table.relfile, &table.types)
             .with(shape)
             .with_missing(&table.missing)
@@ -298,6 +301,22 @@ impl Storage for Engine {
         Ok(())
     }
 
+    fn create_index(&self, table: &TableDef, new: NewIndex) -> Result<Rc<TableDef>> {
+        self.make_index(table, new)
+    }
+
+    fn reindex(&self, table: &TableDef, index: &IndexDef) -> Result<Rc<TableDef>> {
+        self.remake_index(table, index)
+    }
+
+    fn truncate(&self, table: &TableDef) -> Result<()> {
+        self.wrote.set(true);
+        self.with_transaction(|tx| {
+            let table = self.rooms.catalog.truncate_table(tx, table).map_err(told)?;
+            self.make_trees(tx, &table.indexes)
+        })
+    }
+
     fn scan(
         &self,
         table: &TableDef,
@@ -322,10 +341,37 @@ impl Storage for Engine {
         Ok(())
     }
 
+    fn index_scan(
+        &self,
+        table: &TableDef,
+        scan: &IndexScan<'_>,
+        wanted: &[bool],
+        visit: &mut dyn FnMut(Version<'_>) -> Result<Flow>,
+    ) -> Result<u64> {
+        self.visit_index(table, scan, wanted, visit)
+    }
+
     fn insert(&self, table: &TableDef, row: &[Datum]) -> Result<TupleId> {
         self.wrote.set(true);
         let heap = self.heap(table);
-        self.with_transaction(|tx| heap.insert(tx, row).map_err(told))
+        self.with_transaction(|tx| {
+            let place = heap.insert(tx, row).map_err(told)?;
+            self.add_entries(tx, table, row, place)?;
+            Ok(place)
+        })
+    }
+
+    fn find_conflict(&self, table: &TableDef, arbiters: &[Oid], row: &[Datum]) -> Result<Blocking> {
+        self.blocking(table, arbiters, row)
+    }
+
+    fn insert_unless(
+        &self,
+        table: &TableDef,
+        arbiters: &[Oid],
+        row: &[Datum],
+    ) -> Result<Option<TupleId>> {
+        self.add_unless(table, arbiters, row)
     }
 
     fn insert_many(
@@ -334,10 +380,17 @@ impl Storage for Engine {
         next: &mut dyn FnMut(&mut Row) -> Result<bool>,
     ) -> Result<u64> {
         self.wrote.set(true);
-        let heap = self.heap(table);
-        let mut bulk = heap.bulk_insert();
         let mut row = Row::new();
         let mut count = 0;
+        if !table.indexes.is_empty() {
+            while next(&mut row)? {
+                self.insert(table, &row)?;
+                count += 1;
+            }
+            return Ok(count);
+        }
+        let heap = self.heap(table);
+        let mut bulk = heap.bulk_insert();
         while next(&mut row)? {
             self.with_transaction(|tx| bulk.push(tx, &row).map_err(told))?;
             count += 1;
@@ -349,7 +402,13 @@ impl Storage for Engine {
     fn update(&self, table: &TableDef, place: TupleId, row: &[Datum]) -> Result<Changed> {
         self.wrote.set(true);
         let heap = self.heap(table);
-        let outcome = self.with_transaction(|tx| heap.update(tx, place, row).map_err(told))?;
+        let outcome = self.with_transaction(|tx| {
+            let outcome = heap.update(tx, place, row).map_err(told)?;
+            if let Outcome::Done(Stored { place, heap_only: false }) = outcome {
+                self.add_entries(tx, table, row, place)?;
+            }
+            Ok(outcome)
+        })?;
         self.changed(&heap, outcome)
     }
 
@@ -410,6 +469,7 @@ impl Storage for Engine {
     fn view(&self, name: &str) -> Result<Option<Vec<Row>>> {
         let of_tables = self.with_transaction(|tx| match name {
             "pg_stats" => columns::rows(&self.rooms, tx).map(Some),
+            "pg_indexes" => indexes::rows_of(&self.rooms, tx).map(Some),
             name => tables::rows_of(&self.rooms, tx, name),
         })?;
         Ok(of_tables.or_else(|| rows_of(&self.rooms, name)))
@@ -421,6 +481,10 @@ impl Storage for Engine {
 
     fn pages(&self, table: &TableDef) -> Result<u32> {
         self.heap(table).nblocks().map_err(told)
+    }
+
+    fn index_pages(&self, index: &IndexDef) -> Result<u32> {
+        self.tree(index).nblocks().map_err(told)
     }
 
     fn log_position(&self, position: LogPosition) -> Lsn {

@@ -30,6 +30,7 @@ mod interrupts;
 mod maintenance;
 mod output;
 mod parse;
+mod plan;
 mod planned;
 mod session;
 mod statistics;

@@ -4,12 +4,13 @@
 use std::rc::Rc;
 
 use catalog::{ColumnDef, NewCheck, TableDef};
-use types::ColumnType;
+use types::{ColumnType, Oid};
 
 use crate::bind::TableName;
 use crate::expr::Expr;
 use crate::expr::aggregate::AggregateCall;
 use crate::output::OutputColumn;
+use crate::plan::path::Path;
 
 /// A statement that is ready to run.
 #[derive(Debug)]
@@ -26,6 +27,10 @@ pub(crate) enum Plan {
     Create(Box<Create>),
     /// TRUNCATE
     Truncate(Vec<TableName>),
+    /// CREATE INDEX
+    CreateIndex(Box<CreateIndex>),
+    /// REINDEX
+    Reindex(Reindex),
 }
 
 /// A query. Rows go through the parts in this order:
@@ -53,6 +58,17 @@ pub(crate) struct Query {
     pub limit: Option<Expr>,
     /// OFFSET
     pub offset: Option<Expr>,
+    /// How many rows of the source the groups need.
+    pub first: First,
+}
+
+/// How many rows of its source a query's groups need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum First {
+    /// All of them.
+    All,
+    /// The first one has the least or greatest value that is asked for.
+    Row,
 }
 
 /// Where rows come from.
@@ -79,6 +95,8 @@ pub(crate) struct TableSource {
     pub wanted: Vec<bool>,
     /// Whether the system columns are used.
     pub system: bool,
+    /// How the rows are found.
+    pub path: Path,
 }
 
 /// Groups. The row of a group holds the values of the keys, then the results of the aggregates.
@@ -138,6 +156,8 @@ pub(crate) struct Insert {
     pub source: InsertSource,
     /// The CHECKs of the table.
     pub checks: Vec<Check>,
+    /// ON CONFLICT
+    pub on_conflict: Option<OnConflict>,
     /// RETURNING
     pub returning: Option<Returning>,
 }
@@ -149,6 +169,31 @@ pub(crate) struct Check {
     pub name: String,
     /// What it says.
     pub expr: Expr,
+}
+
+/// ON CONFLICT
+#[derive(Debug)]
+pub(crate) struct OnConflict {
+    /// The unique indexes that decide whether there is a conflict.
+    pub arbiters: Vec<Oid>,
+    /// What is to be done then.
+    pub action: ConflictAction,
+}
+
+/// What is to be done with a row whose key is there already.
+#[derive(Debug)]
+pub(crate) enum ConflictAction {
+    /// DO NOTHING
+    Nothing,
+    /// DO UPDATE: over the row that is there, its system columns, and the row to be inserted.
+    Update {
+        /// Which columns get which values.
+        assignments: Vec<(usize, Expr)>,
+        /// WHERE
+        filter: Option<Expr>,
+        /// The names of the values, for EXPLAIN.
+        names: Vec<String>,
+    },
 }
 
 /// Where the value of a column of a new row comes from.
@@ -210,6 +255,54 @@ pub(crate) struct Create {
     pub checks: Vec<NewCheck>,
     /// Its storage parameters.
     pub options: String,
+    /// Its primary key and unique constraints.
+    pub keys: Vec<Key>,
     /// Whether it is no error if there is one.
     pub if_not_exists: bool,
+}
+
+/// PRIMARY KEY or UNIQUE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    /// Its name, if it was given one.
+    pub name: Option<String>,
+    /// Whether it is the primary key.
+    pub primary: bool,
+    /// The positions of its columns.
+    pub columns: Vec<usize>,
+}
+
+/// CREATE INDEX
+#[derive(Debug)]
+pub(crate) struct CreateIndex {
+    /// Its name, if it was given one.
+    pub name: Option<String>,
+    /// Its table.
+    pub table: TableName,
+    /// UNIQUE
+    pub unique: bool,
+    /// Its columns.
+    pub columns: Vec<IndexedColumn>,
+    /// Whether it is no error if there is a relation of that name.
+    pub if_not_exists: bool,
+}
+
+/// A column of CREATE INDEX.
+#[derive(Debug)]
+pub(crate) struct IndexedColumn {
+    /// The name of the table's column.
+    pub name: String,
+    /// DESC
+    pub descending: bool,
+    /// NULLS FIRST
+    pub nulls_first: bool,
+}
+
+/// REINDEX
+#[derive(Debug)]
+pub(crate) struct Reindex {
+    /// An index or a table.
+    pub name: TableName,
+    /// Whether it is a table, all indexes of which are made anew.
+    pub table: bool,
 }

@@ -7,7 +7,8 @@
 
 use std::rc::Rc;
 
-use catalog::{Catalog, TableDef};
+use access::btree::KeyRange;
+use catalog::{Catalog, IndexDef, NewIndex, TableDef};
 use config::Settings;
 use txn::statistics::Counts;
 use txn::{LockMode, Transaction};
@@ -72,6 +73,16 @@ pub(crate) struct Needy {
     pub counts: Counts,
 }
 
+/// A row in the way of one that is to be inserted.
+pub(crate) enum Blocking {
+    /// There is none.
+    Nobody,
+    /// This one, as it is now.
+    Row(TupleId, Row),
+    /// One that the statement itself has made.
+    Own,
+}
+
 /// What a statement has done to buffers and log, for EXPLAIN.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub(crate) struct Usage {
@@ -118,6 +129,16 @@ impl dyn Storage {
     }
 }
 
+/// Which entries of an index are read, and how.
+pub(crate) struct IndexScan<'a> {
+    /// The index.
+    pub index: &'a IndexDef,
+    /// Ranges of its entries, in the order in which they are read.
+    pub ranges: &'a [KeyRange],
+    /// Whether each range is read from its end.
+    pub backward: bool,
+}
+
 /// Storage, as one session uses it. Errors are in the form in which the client is told.
 pub(crate) trait Storage {
     /// Begins a transaction.
@@ -148,6 +169,13 @@ pub(crate) trait Storage {
         &self,
         work: &mut dyn FnMut(&Catalog, &mut Transaction) -> Result<()>,
     ) -> Result<()>;
+    /// Makes an index of a table that is locked `Share` or more, and fills it. Answers the table as
+    /// it is now.
+    fn create_index(&self, table: &TableDef, new: NewIndex) -> Result<Rc<TableDef>>;
+    /// Makes an index of a table that is locked anew. Answers the table as it is now.
+    fn reindex(&self, table: &TableDef, index: &IndexDef) -> Result<Rc<TableDef>>;
+    /// Empties a table that is locked.
+    fn truncate(&self, table: &TableDef) -> Result<()>;
 
     /// Has the statement see from here on what is committed now, under every isolation level.
     fn read_newest(&self) -> Result<()>;
@@ -158,6 +186,15 @@ pub(crate) trait Storage {
         wanted: &[bool],
         visit: &mut dyn FnMut(Version<'_>) -> Result<Flow>,
     ) -> Result<()>;
+    /// Visits the rows that entries of an index lead to and that the statement sees, in the order of
+    /// the index. Answers how many rows were looked for in the table itself.
+    fn index_scan(
+        &self,
+        table: &TableDef,
+        scan: &IndexScan<'_>,
+        wanted: &[bool],
+        visit: &mut dyn FnMut(Version<'_>) -> Result<Flow>,
+    ) -> Result<u64>;
     /// Adds a row.
     fn insert(&self, table: &TableDef, row: &[Datum]) -> Result<TupleId>;
     /// Adds the rows that `next` fills in, until it says `false`; answers how many.
@@ -166,6 +203,16 @@ pub(crate) trait Storage {
         table: &TableDef,
         next: &mut dyn FnMut(&mut Row) -> Result<bool>,
     ) -> Result<u64>;
+    /// Looks for a living row that has the key of `row` in one of some unique indexes. Waits for
+    /// those in progress.
+    fn find_conflict(&self, table: &TableDef, arbiters: &[Oid], row: &[Datum]) -> Result<Blocking>;
+    /// Adds a row, unless one with its key in one of some unique indexes was faster.
+    fn insert_unless(
+        &self,
+        table: &TableDef,
+        arbiters: &[Oid],
+        row: &[Datum],
+    ) -> Result<Option<TupleId>>;
     /// Replaces the version at a place.
     fn update(&self, table: &TableDef, place: TupleId, row: &[Datum]) -> Result<Changed>;
     /// Deletes the version at a place.
@@ -191,6 +238,8 @@ pub(crate) trait Storage {
     fn checkpoint(&self) -> Result<()>;
     /// Pages of a table.
     fn pages(&self, table: &TableDef) -> Result<u32>;
+    /// Pages of an index.
+    fn index_pages(&self, index: &IndexDef) -> Result<u32>;
     /// An end of the log.
     fn log_position(&self, position: LogPosition) -> Lsn;
     /// What this session has done to buffers and log so far.

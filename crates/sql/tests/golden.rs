@@ -98,6 +98,9 @@ golden! {
     explain
     expressions
     fatal
+    indexes
+    index_plans
+    keys
     kept
     prepared
     queries
@@ -108,6 +111,7 @@ golden! {
     transactions
     types
     unsupported
+    upserts
     vacuum
     views
 }

@@ -69,6 +69,122 @@ fn an_update_looks_again_at_the_newest_version() {
 }
 
 #[test]
+fn what_an_index_has_looked_up_is_looked_at_again_too() {
+    let world = world();
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    answers(&mut first, "CREATE UNIQUE INDEX ON t (a); CREATE INDEX ON t (b)");
+    let plan = answers(&mut first, "EXPLAIN (COSTS off) UPDATE t SET b = 'second' WHERE a = 1");
+    assert!(plan.iter().any(|line| line.contains("Index Cond: (a = 1)")), "{plan:?}");
+    answers(&mut first, "BEGIN; UPDATE t SET a = a + 10 WHERE a < 3");
+    let other = world.spawn(1, || {
+        let mut second = session(&world);
+        let changed = answers(&mut second, "UPDATE t SET b = 'second' WHERE a = 1");
+        assert_eq!(changed, ["OK UPDATE 0"]);
+        let deleted = answers(&mut second, "DELETE FROM t WHERE a = 2 OR a = 12");
+        assert_eq!(deleted, ["OK DELETE 1"]);
+    });
+    await_waiting(&world, 1);
+    answers(&mut first, "COMMIT");
+    other.join();
+    let rows = answers(&mut first, "SELECT a, b FROM t WHERE a > 0 ORDER BY a");
+    assert_eq!(rows, ["ROW 3\tz", "ROW 11\tx", "OK SELECT 2"]);
+}
+
+#[test]
+fn who_inserts_a_key_waits_for_the_other_and_gets_it_or_23505() {
+    for (end, answer) in [
+        (
+            "COMMIT",
+            "ERROR 23505 duplicate key value violates unique constraint \"u_pkey\"\tdetail=Key (id)=(1) already exists.",
+        ),
+        ("ROLLBACK", "OK INSERT 0 1"),
+        ("DELETE FROM u WHERE id = 1; COMMIT", "OK INSERT 0 1"),
+        ("UPDATE u SET id = 2 WHERE id = 1; COMMIT", "OK INSERT 0 1"),
+    ] {
+        let world = world();
+        proc::attach(world.procs, 0);
+        let mut first = session(&world);
+        answers(&mut first, "CREATE TABLE u (id int PRIMARY KEY, who text)");
+        answers(&mut first, "BEGIN; INSERT INTO u VALUES (1, 'first')");
+        let other = world.spawn(1, || {
+            let inserted = answers(&mut session(&world), "INSERT INTO u VALUES (1, 'second')");
+            assert_eq!(inserted, [answer], "{end}");
+        });
+        await_waiting(&world, 1);
+        answers(&mut first, end);
+        other.join();
+    }
+}
+
+#[test]
+fn an_upsert_waits_for_the_row_in_its_way_and_goes_on_from_what_that_has_become() {
+    for (end, answers_) in [
+        ("COMMIT", ["ROW 1\t11", "OK INSERT 0 1"]),
+        ("ROLLBACK", ["ROW 1\t1", "OK INSERT 0 1"]),
+        ("UPDATE u SET n = 100; COMMIT", ["ROW 1\t101", "OK INSERT 0 1"]),
+        ("UPDATE u SET id = 2; COMMIT", ["ROW 1\t1", "OK INSERT 0 1"]),
+    ] {
+        let world = world();
+        proc::attach(world.procs, 0);
+        let mut first = session(&world);
+        answers(&mut first, "CREATE TABLE u (id int PRIMARY KEY, n int)");
+        answers(&mut first, "BEGIN; INSERT INTO u VALUES (1, 10)");
+        let other = world.spawn(1, || {
+            let upsert = "INSERT INTO u AS old VALUES (1, 1) ON CONFLICT (id) \
+                          DO UPDATE SET n = old.n + excluded.n RETURNING id, n";
+            assert_eq!(answers(&mut session(&world), upsert), answers_, "{end}");
+        });
+        await_waiting(&world, 1);
+        answers(&mut first, end);
+        other.join();
+    }
+}
+
+#[test]
+fn two_who_insert_each_others_keys_are_a_deadlock() {
+    let world = world();
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    answers(&mut first, "CREATE TABLE u (id int PRIMARY KEY)");
+    answers(&mut first, "BEGIN; INSERT INTO u VALUES (1)");
+    let other = world.spawn(1, || {
+        let mut second = session(&world);
+        answers(&mut second, "BEGIN; INSERT INTO u VALUES (2)");
+        let inserted = answers(&mut second, "INSERT INTO u VALUES (1)");
+        world.set_word(0, u64::from(inserted[0].starts_with("ERROR 40P01")) + 1);
+        answers(&mut second, "ROLLBACK");
+    });
+    await_waiting(&world, 1);
+    let inserted = answers(&mut first, "INSERT INTO u VALUES (2)");
+    let told = inserted[0].starts_with("ERROR 40P01");
+    answers(&mut first, "ROLLBACK");
+    other.join();
+    assert!(told || world.word(0) == 2, "{inserted:?}");
+}
+
+#[test]
+fn a_kept_plan_hears_of_a_new_index_and_of_one_that_is_gone() {
+    let world = world();
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    let ask = |session: &mut Session| {
+        for id in [1, 2, 3, 1] {
+            let rows = answers(session, &format!("SELECT a FROM t WHERE a = {id}"));
+            assert_eq!(rows, [format!("ROW {id}"), "OK SELECT 1".to_owned()]);
+        }
+    };
+    ask(&mut first);
+    for change in ["CREATE UNIQUE INDEX i ON t (a)", "REINDEX TABLE t", "DROP INDEX i"] {
+        let other = world.spawn(1, || {
+            assert!(answers(&mut session(&world), change)[0].starts_with("OK"), "{change}");
+        });
+        other.join();
+        ask(&mut first);
+    }
+}
+
+#[test]
 fn an_update_computes_from_the_newest_version() {
     let world = world();
     proc::attach(world.procs, 0);

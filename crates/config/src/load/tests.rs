@@ -68,7 +68,7 @@ fn each_problem_says_where_it_is_and_what_would_be_right() {
         ("[wal]\nport = 7432", ":2:1: \"port\" stands in the table [wal]", "[connections]"),
         ("port = 7432", ":1:1: \"port\" stands outside", "[connections]"),
         ("[conections]\nport = 7432", ":1:2: unknown table", "[connections]"),
-        ("[x]\nport = 7432", ":1:2: unknown table", "[connections], [memory], [wal]"),
+        ("[x]\nport = 7432", ":1:2: unknown table", "[connections], [memory], [planner], [wal]"),
         ("[wal]\nblock_size = 8192", ":2:1: parameter \"block_size\" cannot be changed", ""),
         (
             "[client]\nTimeZone = \"UTC\"\ntimezone = \"UTC\"",

@@ -9,6 +9,7 @@ use sqlparser::ast::{
 use types::{ColumnType, SqlState};
 
 use super::checks::bind_new_check;
+use super::indexes::Keys;
 use super::modify::bind_default;
 use super::names::{name_of, relation_name};
 use super::options::{changed_options, options_of};
@@ -17,7 +18,7 @@ use super::{BindContext, TableName};
 use crate::error::{Error, Result};
 use crate::planned::Create;
 
-fn table_name(context: &BindContext<'_>, name: &ObjectName) -> Result<TableName> {
+pub(super) fn table_name(context: &BindContext<'_>, name: &ObjectName) -> Result<TableName> {
     let at = context.source.place(name.span().start);
     let parts = relation_name(name).map_err(|error| error.at(position_of(at)))?;
     TableName::from_parts(parts, at)
@@ -31,9 +32,15 @@ fn position_of(at: u32) -> Option<usize> {
 #[derive(Default)]
 pub(crate) struct Behind<'a> {
     checks: Vec<(Option<&'a Ident>, &'a CheckConstraint, usize)>,
+    keys: Keys,
 }
 
 impl Behind<'_> {
+    /// Refuses keys, where they cannot be made.
+    pub(crate) fn refuse_keys(&self) -> Result<()> {
+        if self.keys.is_empty() { Ok(()) } else { Err(Error::unsupported("a key of a new column")) }
+    }
+
     /// The CHECKs, bound over the columns of the table.
     pub(crate) fn checks(
         &self,
@@ -63,21 +70,23 @@ pub(crate) fn bind_create(context: &BindContext<'_>, create: &CreateTable) -> Re
         }
         columns.push(column);
     }
-    let table = TableDef::new("", &name.name, TableKind::Table, columns);
+    let mut table = TableDef::new("", &name.name, TableKind::Table, columns);
     let mut checks = behind.checks(context, &table)?;
     for constraint in &create.constraints {
         match constraint {
             TableConstraint::Check(check) => {
                 checks.push(bind_new_check(context, check, None, &table, None)?);
             }
-            other => return Err(Error::unsupported(constraint_name(other))),
+            other => behind.keys.add_of_table(context, other, &table.columns)?,
         }
     }
+    let keys = behind.keys.finish(&name.name, &mut table.columns)?;
     let given = options_of(&create.table_options)?;
     Ok(Create {
         name,
         columns: table.columns,
         checks,
+        keys,
         options: changed_options("", &given)?,
         if_not_exists: create.if_not_exists,
     })
@@ -123,7 +132,13 @@ pub(crate) fn bind_column<'a>(
         let twice = |what: &str| {
             Error::syntax(format!("{what} specified for column \"{column_name}\"")).at(position)
         };
-        let nameable = matches!(option, ColumnOption::NotNull | ColumnOption::Check(_));
+        let nameable = matches!(
+            option,
+            ColumnOption::NotNull
+                | ColumnOption::Check(_)
+                | ColumnOption::PrimaryKey(_)
+                | ColumnOption::Unique(_)
+        );
         if constraint.is_some() && !nameable {
             return Err(Error::unsupported("a named constraint").at(position));
         }
@@ -142,8 +157,25 @@ pub(crate) fn bind_column<'a>(
                 default = Some(default_text(context, expr, &column_name, ty.ty)?);
             }
             ColumnOption::Check(check) => behind.checks.push((constraint.as_ref(), check, number)),
+            ColumnOption::PrimaryKey(key) => {
+                behind
+                    .keys
+                    .add_primary(constraint.as_ref(), key, number)
+                    .map_err(|e| e.at(position))?;
+            }
+            ColumnOption::Unique(key) => {
+                behind
+                    .keys
+                    .add_unique(constraint.as_ref(), key, number)
+                    .map_err(|e| e.at(position))?;
+            }
             other => return Err(Error::unsupported(option_name(other)).at(position)),
         }
+    }
+    if not_null == Some(false) && behind.keys.is_primary(number) {
+        let message =
+            format!("conflicting NULL/NOT NULL declarations for column \"{column_name}\"");
+        return Err(Error::syntax(message).at(position));
     }
     let not_null = not_null == Some(true);
     Ok(ColumnDef { not_null, default, ..ColumnDef::new(column_name, ty.ty) })
@@ -169,8 +201,6 @@ pub(crate) fn default_text(
 
 fn option_name(option: &ColumnOption) -> String {
     match option {
-        ColumnOption::PrimaryKey(_) => "PRIMARY KEY",
-        ColumnOption::Unique(_) => "UNIQUE",
         ColumnOption::ForeignKey(_) => "REFERENCES",
         ColumnOption::Collation(_) => "COLLATE",
         ColumnOption::Generated { .. } | ColumnOption::Identity(_) => "GENERATED",

@@ -11,6 +11,7 @@ use super::scope::ScopeColumn;
 use super::{Aggregates, BindContext, Scope, TableName};
 use crate::error::{Error, Result};
 use crate::expr::Expr;
+use crate::plan::path::Path;
 use crate::planned::{RowSource, TableSource};
 
 pub(super) fn bind_from(
@@ -85,7 +86,8 @@ fn open_table(
 ) -> Result<(RowSource, Scope)> {
     let table = context.tables.table(name, LockMode::AccessShare)?;
     let scope = Scope::of_table(&table, alias.clone());
-    let source = TableSource { table, alias, wanted: Vec::new(), system: false };
+    let source =
+        TableSource { table, alias, wanted: Vec::new(), system: false, path: Path::unplanned() };
     Ok((RowSource::Table(source), scope))
 }
 

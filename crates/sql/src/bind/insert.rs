@@ -2,13 +2,14 @@
 
 use catalog::TableDef;
 use sqlparser::ast::{
-    Insert as AstInsert, ObjectName, Query as AstQuery, SelectItem, SetExpr, Spanned,
+    Insert as AstInsert, ObjectName, OnInsert, Query as AstQuery, SelectItem, SetExpr, Spanned,
     TableAliasWithoutColumns, TableObject, Values,
 };
 use txn::LockMode;
 use types::ColumnType;
 
 use super::checks::bind_checks;
+use super::conflict::bind_on_conflict;
 use super::modify::{default_of, is_default, open_for_change, position_of, target_columns};
 use super::names::{fold, relation_name};
 use super::select::{Unknowns, bind_query};
@@ -23,6 +24,7 @@ struct InsertParts<'a> {
     alias: Option<String>,
     columns: &'a [ObjectName],
     source: Option<&'a AstQuery>,
+    on: Option<&'a OnInsert>,
     returning: Option<&'a [SelectItem]>,
 }
 
@@ -56,7 +58,6 @@ fn take_apart<'a>(context: &BindContext<'_>, insert: &'a AstInsert) -> Result<In
         multi_table_else_clause,
     } = insert;
     for (present, construct) in [
-        (on.is_some(), "ON CONFLICT"),
         (or.is_some() || *ignore, "INSERT OR"),
         (*overwrite, "OVERWRITE"),
         (!assignments.is_empty(), "INSERT … SET"),
@@ -94,6 +95,7 @@ fn take_apart<'a>(context: &BindContext<'_>, insert: &'a AstInsert) -> Result<In
         alias,
         columns,
         source: source.as_deref(),
+        on: on.as_ref(),
         returning: returning.as_deref(),
     })
 }
@@ -126,10 +128,14 @@ pub(crate) fn bind_insert(context: &BindContext<'_>, insert: &AstInsert) -> Resu
             None => ColumnSource::Default(default_of(context, &table, column)?),
         });
     }
+    let on_conflict = match parts.on {
+        Some(on) => Some(bind_on_conflict(context, on, &table, parts.alias.clone())?),
+        None => None,
+    };
     let scope = Scope::of_table(&table, parts.alias);
     let returning = context.binder(scope).bind_returning(parts.returning)?;
     let checks = bind_checks(context, &table)?;
-    Ok(Insert { table, columns, source, checks, returning })
+    Ok(Insert { table, columns, source, on_conflict, checks, returning })
 }
 
 /// The lists of a VALUES with nothing else around it.

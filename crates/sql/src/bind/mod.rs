@@ -9,9 +9,10 @@
 //! | `coerce` | casts |
 //! | `types`, `names` | names of types, identifiers |
 //! | `select`, `from`, `order`, `group` | queries |
-//! | `insert`, `modify` | INSERT; UPDATE, DELETE |
 //! | `checks` | CHECK constraints |
+//! | `insert`, `conflict`, `modify` | INSERT; its ON CONFLICT; UPDATE, DELETE |
 //! | `define` | CREATE TABLE, TRUNCATE |
+//! | `indexes` | CREATE INDEX; PRIMARY KEY and UNIQUE |
 //!
 //! Invariants:
 //! - Every field of every node that sqlparser hands over is looked at; a clause that is not
@@ -23,11 +24,13 @@
 mod calls;
 mod checks;
 pub(crate) mod coerce;
+mod conflict;
 mod create_clauses;
 mod define;
 mod expression;
 mod from;
 mod group;
+mod indexes;
 mod insert;
 mod literal;
 mod modify;
@@ -43,7 +46,7 @@ pub(crate) mod types;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use ::types::{ColumnType, SqlState};
+use ::types::{ColumnType, Datum, SqlState};
 use sqlparser::tokenizer::Span;
 use txn::LockMode;
 
@@ -59,6 +62,7 @@ pub(crate) use define::{
     Behind, bind_column, bind_create, bind_truncate, constraint_name, default_text,
 };
 pub(crate) use group::group_names;
+pub(crate) use indexes::bind_create_index;
 pub(crate) use insert::bind_insert;
 pub(crate) use modify::{
     bind_default, bind_delete, bind_update, copy_columns, default_of, open_for_change,
@@ -77,6 +81,8 @@ pub(crate) struct Parameters {
     pub for_literals: bool,
     /// The types by number, as far as they are known.
     pub types: RefCell<Vec<Option<ColumnType>>>,
+    /// The values of the statement at hand, if they are known: a plan is made with them in mind.
+    pub values: Vec<Datum>,
 }
 
 /// PostgreSQL's limit.

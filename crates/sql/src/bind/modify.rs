@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::expr::Expr;
 use crate::output::OutputColumn;
 use crate::parse::{Source, parse_expression};
+use crate::plan::path::Path;
 use crate::planned::{Delete, Returning, TableSource, Update};
 use crate::values::names::base;
 use crate::values::type_name;
@@ -270,11 +271,12 @@ pub(crate) fn bind_update(context: &BindContext<'_>, update: &AstUpdate) -> Resu
         table,
         alias,
         system: filter_system,
+        path: Path::unplanned(),
     };
     Ok(Update { source, names, filter, assignments: bound, checks, returning })
 }
 
-fn bind_assignment(
+pub(super) fn bind_assignment(
     context: &BindContext<'_>,
     binder: &mut Binder<'_>,
     table: &TableDef,
@@ -360,8 +362,13 @@ pub(crate) fn bind_delete(context: &BindContext<'_>, delete: &AstDelete) -> Resu
     };
     let returning = binder.bind_returning(returning.as_deref())?;
     let names = binder.scope.names();
-    let source =
-        TableSource { table, alias, wanted: binder.scope.wanted, system: binder.scope.uses_system };
+    let source = TableSource {
+        table,
+        alias,
+        wanted: binder.scope.wanted,
+        system: binder.scope.uses_system,
+        path: Path::unplanned(),
+    };
     Ok(Delete { source, names, filter, returning })
 }
 

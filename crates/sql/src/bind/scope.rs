@@ -44,6 +44,8 @@ pub(crate) struct Scope {
     pub has_system: bool,
     /// Whether one was named.
     pub uses_system: bool,
+    /// Whether there is a second row, `excluded`, behind the system columns.
+    pub has_excluded: bool,
     /// Which columns are used: the others need not be decoded.
     pub wanted: Vec<bool>,
 }
@@ -55,6 +57,9 @@ pub(crate) const SYSTEM_COLUMNS: [(&str, ColumnType); 4] = [
     ("xmax", ColumnType::Int8),
     ("tableoid", ColumnType::Oid),
 ];
+
+/// The name of the row that INSERT … ON CONFLICT did not insert.
+const EXCLUDED: &str = "excluded";
 
 impl Scope {
     /// The columns of a table known by that name.
@@ -70,6 +75,7 @@ impl Scope {
             columns: columns.collect(),
             has_system: table.kind != catalog::TableKind::View,
             uses_system: false,
+            has_excluded: false,
             wanted: vec![false; table.columns.len()],
         }
     }
@@ -77,7 +83,10 @@ impl Scope {
     /// The names of the columns, for EXPLAIN.
     pub(crate) fn names(&self) -> Vec<String> {
         let own = self.columns.iter().map(|column| column.name.clone());
-        own.chain(SYSTEM_COLUMNS.iter().map(|(name, _)| (*name).to_owned())).collect()
+        let system = SYSTEM_COLUMNS.iter().map(|(name, _)| (*name).to_owned());
+        let excluded = if self.has_excluded { self.columns.as_slice() } else { &[] };
+        let excluded = excluded.iter().map(|column| format!("{EXCLUDED}.{}", column.name));
+        own.chain(system).chain(excluded).collect()
     }
 
     fn index_of(&self, name: &str) -> Option<(usize, ColumnType)> {
@@ -112,6 +121,11 @@ impl Binder<'_> {
     pub(super) fn bind_identifier(&mut self, ident: &Ident) -> Result<Expr> {
         let name = fold(ident);
         let at = self.place(ident.span);
+        if self.scope.has_excluded && self.scope.columns.iter().any(|column| column.name == name) {
+            let message = format!("column reference \"{name}\" is ambiguous");
+            let position = self.position(ident.span);
+            return Err(Error::new(SqlState::AMBIGUOUS_COLUMN, message).at(position));
+        }
         if let Some(column) = self.find_column(&name) {
             return Ok(column.at(at));
         }
@@ -138,11 +152,24 @@ impl Binder<'_> {
             [schema, table, column] => (Some(schema), table, column),
             _ => return Err(Error::unsupported("a name of so many parts").at(position)),
         };
+        if self.scope.has_excluded && schema.is_none() && table == EXCLUDED {
+            let at = idents.first().map_or(0, |first| self.place(first.span));
+            return self.excluded(column).map(|found| found.at(at)).map_err(|e| e.at(position));
+        }
         self.check_table(schema.map(String::as_str), table).map_err(|e| e.at(position))?;
         match self.find_column(column) {
             Some(found) => Ok(found.at(idents.first().map_or(0, |first| self.place(first.span)))),
             None => Err(undefined_column(column, Some(table)).at(position)),
         }
+    }
+
+    /// A column of the row that was to be inserted.
+    fn excluded(&self, column: &str) -> Result<Expr> {
+        let columns = &self.scope.columns;
+        let place = columns.iter().position(|known| known.name == column);
+        let place = place.ok_or_else(|| undefined_column(column, Some(EXCLUDED)))?;
+        let node = Node::Column(columns.len() + SYSTEM_COLUMNS.len() + place);
+        Ok(Expr::new(node, columns[place].ty))
     }
 
     /// Refuses a table that the query does not have.

@@ -15,7 +15,7 @@ use super::{Aggregates, BindContext, Binder, Context, Scope};
 use crate::error::{Error, Result};
 use crate::expr::{Expr, Node};
 use crate::output::OutputColumn;
-use crate::planned::{Distinct, Query, RowSource, TableSource};
+use crate::planned::{Distinct, First, Query, RowSource, TableSource};
 use crate::values::names::base;
 
 /// Whether literals without a type become text in a query's result.
@@ -222,6 +222,7 @@ fn finish(
         sort,
         limit,
         offset,
+        first: First::All,
     })
 }
 

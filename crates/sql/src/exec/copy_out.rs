@@ -11,7 +11,9 @@ use crate::expr::{Expr, Node};
 use crate::functions::Environment as _;
 use crate::output::{CopyFormat, Output, OutputColumn};
 use crate::parse::{CopyStatement, CopySubject};
-use crate::planned::{Distinct, Query, RowSource, TableSource};
+use crate::plan::Planner;
+use crate::plan::path::Path;
+use crate::planned::{Distinct, First, Query, RowSource, TableSource};
 use crate::values;
 use txn::LockMode;
 use types::SqlState;
@@ -25,7 +27,11 @@ pub(crate) fn copy_to(
 ) -> Result<u64> {
     let CopyStatement { subject, from: _, endpoint: _, options, filtered: _ } = copy;
     let query = match subject {
-        CopySubject::Query(query) => bind_query(context, query, Unknowns::Text)?,
+        CopySubject::Query(query) => {
+            let mut query = bind_query(context, query, Unknowns::Text)?;
+            Planner::of(execution.session, &[]).query(&mut query)?;
+            query
+        }
         CopySubject::Table { name, columns, at } => {
             let name = TableName::from_parts(name.clone(), at.unwrap_or(0) as u32)?;
             whole_table(context, &name, columns)?
@@ -79,6 +85,7 @@ fn whole_table(
             table,
             alias: None,
             system: false,
+            path: Path::unplanned(),
         }),
         filter: None,
         grouping: None,
@@ -87,6 +94,7 @@ fn whole_table(
         sort: Vec::new(),
         limit: None,
         offset: None,
+        first: First::All,
     })
 }
 

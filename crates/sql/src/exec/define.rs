@@ -4,7 +4,7 @@ use catalog::{TableDef, TableKind};
 use txn::LockMode;
 use types::SqlState;
 
-use super::Execution;
+use super::{Execution, define_index};
 use crate::bind::TableName;
 use crate::error::{Error, Report, Result};
 use crate::output::Output;
@@ -31,7 +31,7 @@ pub(super) fn create(
         Ok(table)
     });
     match done {
-        Ok(_) => {}
+        Ok(table) => define_index::create_keys(execution, table, &create.keys)?,
         Err(error)
             if create.if_not_exists && error.sqlstate() == Some(SqlState::DUPLICATE_TABLE) =>
         {
@@ -54,12 +54,7 @@ pub(super) fn check_table(table: &TableDef, verb: &str) -> Result<()> {
         )),
         TableKind::Index(_) => {
             let message = format!("\"{}\" is not a table", table.name);
-            let error = Error::new(SqlState::WRONG_OBJECT_TYPE, message);
-            Err(if verb == "drop" {
-                error.hint("Use DROP INDEX to remove an index.")
-            } else {
-                error
-            })
+            Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message))
         }
         TableKind::View => {
             let message = format!("\"{}\" is not a table: cannot {verb} it", table.name);
@@ -78,7 +73,7 @@ pub(super) fn truncate(execution: &Execution<'_>, names: &[TableName]) -> Result
         };
         check_table(&table, "truncate")?;
         if !done.contains(&table.oid) {
-            storage.define(|catalog, tx| catalog.truncate_table(tx, &table))?;
+            storage.truncate(&table)?;
             done.push(table.oid);
         }
     }

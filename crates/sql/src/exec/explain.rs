@@ -6,19 +6,20 @@
 //! the whole at the top node, rows at every node.
 
 use std::cell::Cell;
-use std::rc::Rc;
 use std::time::Instant;
 
-use catalog::quote_identifier;
+use catalog::{TableDef, quote_identifier};
 use types::{ColumnType, Datum};
 
-use super::{Execution, OutRow, cost, modify, query};
+use super::{Execution, OutRow, modify, query};
 use crate::bind::group_names;
 use crate::error::{Error, Result};
 use crate::expr::deparse::deparse;
 use crate::expr::{Expr, Node as ExprNode};
-use crate::planned::{Distinct, InsertSource, Plan, Query, RowSource, TableSource};
-use crate::statistics::selectivity::selectivity;
+use crate::plan::cost;
+use crate::planned::{
+    ConflictAction, Distinct, First, InsertSource, OnConflict, Plan, Query, RowSource, TableSource,
+};
 use crate::storage::Usage;
 
 /// What EXPLAIN is to show.
@@ -47,6 +48,8 @@ pub(crate) struct Counts {
     pub removed: Cell<u64>,
     /// Groups that HAVING let pass.
     pub groups: Cell<u64>,
+    /// Rows looked for in the table by an index.
+    pub fetched: Cell<u64>,
 }
 
 /// A node of the plan.
@@ -63,6 +66,9 @@ pub(super) struct Node {
     pub child: Option<Box<Node>>,
 }
 
+/// What stands above the plan of a value that is computed first; what is below is indented more.
+const INIT_PLAN: &str = "InitPlan 1 (returns $0)";
+
 /// Explains a plan: the lines of the answer. `planning_ms` is how long planning took.
 pub(crate) fn explain(
     execution: &Execution<'_>,
@@ -74,7 +80,7 @@ pub(crate) fn explain(
     let rows = measured.as_ref().map(|measured| measured.rows);
     let node = node_of(execution, plan, rows)?;
     let mut lines = Vec::new();
-    push_node(&node, 0, options, measured.as_ref(), &mut lines);
+    push_node(&node, (0, 0), options, measured.as_ref(), &mut lines);
     if options.summary {
         lines.push(format!("Planning Time: {planning_ms:.3} ms"));
         if let Some(measured) = &measured {
@@ -113,9 +119,7 @@ fn measure(execution: &Execution<'_>, plan: &Plan) -> Result<Measured> {
         Plan::Delete(delete) => {
             (modify::delete(execution, delete, &mut sink)?, delete.returning.is_some())
         }
-        Plan::Create(_) | Plan::Truncate(_) => {
-            return Err(Error::syntax("EXPLAIN of a statement without a plan"));
-        }
+        _ => return Err(Error::syntax("EXPLAIN of a statement without a plan")),
     };
     let elapsed = start.elapsed();
     let milliseconds = elapsed.as_secs_f64() * 1000.0;
@@ -129,12 +133,12 @@ fn measure(execution: &Execution<'_>, plan: &Plan) -> Result<Measured> {
 
 fn push_node(
     node: &Node,
-    depth: usize,
+    (depth, more): (usize, usize),
     options: &ExplainOptions,
     measured: Option<&Measured>,
     lines: &mut Vec<String>,
 ) {
-    let indent = if depth == 0 { String::new() } else { " ".repeat(depth * 6 - 4) };
+    let indent = if depth == 0 { String::new() } else { " ".repeat(depth * 6 - 4 + more) };
     let arrow = if depth == 0 { "" } else { "->  " };
     let mut line = format!("{indent}{arrow}{}", node.title);
     if options.costs {
@@ -156,13 +160,15 @@ fn push_node(
         }
     }
     lines.push(line);
-    let below = " ".repeat(if depth == 0 { 2 } else { depth * 6 + 2 });
+    let below = " ".repeat(if depth == 0 { 2 } else { depth * 6 + 2 + more });
     lines.extend(node.details.iter().map(|detail| format!("{below}{detail}")));
     if let Some(measured) = measured {
         push_usage(&measured.usage, options, &below, lines);
     }
     if let Some(child) = &node.child {
-        push_node(child, depth + 1, options, None, lines);
+        let init_plan = node.details.iter().any(|detail| detail == INIT_PLAN);
+        let more = more + if init_plan { 2 } else { 0 };
+        push_node(child, (depth + 1, more), options, None, lines);
     }
 }
 
@@ -192,14 +198,12 @@ fn node_of(execution: &Execution<'_>, plan: &Plan, rows: Option<u64>) -> Result<
                 }
                 InsertSource::Values(lists) => values_node(lists.len(), rows),
             };
-            Ok(change_node(
-                "Insert",
-                &insert.table.name,
-                None,
-                child,
-                insert.returning.is_some(),
-                rows,
-            ))
+            let returns = insert.returning.is_some();
+            let mut node = change_node("Insert", &insert.table.name, None, child, returns, rows);
+            if let Some(on) = &insert.on_conflict {
+                push_conflict(on, &insert.table, &mut node.details);
+            }
+            Ok(node)
         }
         Plan::Update(update) => {
             let scan =
@@ -215,9 +219,23 @@ fn node_of(execution: &Execution<'_>, plan: &Plan, rows: Option<u64>) -> Result<
             let returns = delete.returning.is_some();
             Ok(change_node("Delete", &table.name, alias.as_deref(), scan, returns, rows))
         }
-        Plan::Create(_) | Plan::Truncate(_) => {
-            Err(Error::syntax("EXPLAIN of a statement without a plan"))
-        }
+        _ => Err(Error::syntax("EXPLAIN of a statement without a plan")),
+    }
+}
+
+fn push_conflict(on: &OnConflict, table: &TableDef, details: &mut Vec<String>) {
+    let resolution = match on.action {
+        ConflictAction::Nothing => "NOTHING",
+        ConflictAction::Update { .. } => "UPDATE",
+    };
+    details.push(format!("Conflict Resolution: {resolution}"));
+    let arbiters = table.indexes.iter().filter(|index| on.arbiters.contains(&index.oid));
+    let names: Vec<String> = arbiters.map(|index| quote_identifier(&index.name)).collect();
+    if !names.is_empty() {
+        details.push(format!("Conflict Arbiter Indexes: {}", names.join(", ")));
+    }
+    if let ConflictAction::Update { filter: Some(filter), names, .. } = &on.action {
+        details.push(format!("Conflict Filter: {}", deparse(filter, names)));
     }
 }
 
@@ -270,26 +288,35 @@ fn scan_node(
     names: &[String],
     analyzed: Option<u64>,
 ) -> Result<Node> {
-    let TableSource { table, alias, .. } = source;
+    let TableSource { table, alias, path, .. } = source;
     let is_view = table.kind == catalog::TableKind::View;
-    let pages = if is_view { 0 } else { execution.session.storage.pages(table)? };
-    let width: u32 = table.columns.iter().map(|column| cost::width(column.ty)).sum();
-    let tuples = if is_view { 100.0 } else { cost::tuples(table.counted, pages, width) };
-    let statistics = match is_view {
-        true => Rc::default(),
-        false => execution.session.storage.statistics(table)?,
-    };
-    let share = filter.map_or(1.0, |filter| selectivity(filter, statistics.known(tuples)));
-    let operators = filter.map_or(0, cost::operators);
     let mut details = Vec::new();
+    if let Some(condition) = path.index.as_ref().and_then(|path| path.condition.as_ref()) {
+        let text = deparse(condition, names);
+        let text = if text.starts_with('(') { text } else { format!("({text})") };
+        details.push(format!("Index Cond: {text}"));
+    }
     push_filter(execution, filter, names, analyzed, &mut details);
-    let verb = if is_view { "Function Scan" } else { "Seq Scan" };
+    if analyzed.is_some() && path.index.as_ref().is_some_and(|path| path.only) {
+        details.push(format!("Heap Fetches: {}", execution.counts.fetched.get()));
+    }
+    let on = |verb: &str| on_table(verb, &table.name, alias.as_deref());
+    let title = match &path.index {
+        Some(path) => {
+            let only = if path.only { " Only" } else { "" };
+            let backward = if path.backward { " Backward" } else { "" };
+            let index = quote_identifier(&path.index.name);
+            on(&format!("Index{only} Scan{backward} using {index}"))
+        }
+        None if is_view => on("Function Scan"),
+        None => on("Seq Scan"),
+    };
     Ok(Node {
-        title: on_table(verb, &table.name, alias.as_deref()),
+        title,
         details,
-        cost: (0.0, cost::scan(pages, tuples, operators)),
-        rows: (tuples * share).max(1.0),
-        width,
+        cost: if is_view { (0.0, 1.0) } else { path.cost },
+        rows: if is_view { 100.0 } else { path.rows },
+        width: table.columns.iter().map(|column| cost::width(column.ty)).sum(),
         actual: analyzed.map(|_| execution.counts.passed.get()),
         child: None,
     })
@@ -337,7 +364,9 @@ fn source_node(execution: &Execution<'_>, query: &Query, analyzed: Option<u64>) 
 fn query_node(execution: &Execution<'_>, query: &Query, rows: Option<u64>) -> Result<Node> {
     let mut node = source_node(execution, query, rows)?;
     let mut names = query.names.clone();
-    if let Some(grouping) = &query.grouping {
+    if query.first == First::Row {
+        node = first_row(node);
+    } else if let Some(grouping) = &query.grouping {
         let group_names = group_names(grouping, &query.names);
         let grouped = grouping.grouped;
         let mut details = Vec::new();
@@ -381,6 +410,28 @@ fn query_node(execution: &Execution<'_>, query: &Query, rows: Option<u64>) -> Re
         node.cost = cost;
     }
     Ok(node)
+}
+
+/// The least or greatest value from the end of an index, as PostgreSQL shows it.
+fn first_row(child: Node) -> Node {
+    let (start, all) = child.cost;
+    let cost = (start, start + (all - start) / child.rows.max(1.0));
+    let actual = child.actual.map(|rows| rows.min(1));
+    let width = child.width;
+    let over = |title: &str, details: Vec<String>, cost, child: Node| Node {
+        title: title.to_owned(),
+        details,
+        cost,
+        rows: 1.0,
+        width,
+        actual,
+        child: Some(Box::new(child)),
+    };
+    let limit = over("Limit", Vec::new(), cost, child);
+    let result_cost = (cost.1, cost.1 + 0.01);
+    let mut result = over("Result", vec![INIT_PLAN.to_owned()], result_cost, limit);
+    result.actual = actual.map(|_| 1);
+    result
 }
 
 fn sort_node(query: &Query, child: Node, names: &[String], rows: Option<u64>) -> Node {

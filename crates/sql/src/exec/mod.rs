@@ -9,15 +9,17 @@
 mod collect;
 mod copy_in;
 mod copy_out;
-mod cost;
 mod define;
+mod define_index;
 mod definitions;
 mod explain;
 mod group;
 mod memory;
 mod modify;
 mod query;
+mod ranges;
 mod scan;
+mod upsert;
 
 use std::borrow::Cow;
 
@@ -103,6 +105,8 @@ impl<'a> Execution<'a> {
             }
             Plan::Create(create) => define::create(self, create, out),
             Plan::Truncate(names) => define::truncate(self, names),
+            Plan::CreateIndex(create) => define_index::create_index(self, create, out),
+            Plan::Reindex(reindex) => define_index::reindex(self, reindex),
         }
     }
 }

@@ -10,11 +10,14 @@ use sys::mutant::{self, Mutant};
 use types::{Datum, Row, SqlState, TupleId};
 
 use super::scan::{each_version, push_system};
+use super::upsert::{Upserted, upsert};
 use super::{Execution, Sink, query};
 use crate::error::{Error, Result};
 use crate::expr::Expr;
 use crate::expr::eval::EvalContext;
-use crate::planned::{Check, ColumnSource, Delete, Insert, InsertSource, Returning, Update};
+use crate::planned::{
+    Check, ColumnSource, Delete, Insert, InsertSource, Returning, TableSource, Update,
+};
 use crate::storage::{Changed, Flow};
 use crate::values::{Style, output};
 
@@ -68,8 +71,13 @@ impl Inserter<'_, '_> {
         }
         check_not_null(table, &row)?;
         check_row(self.evaluator, table, &self.insert.checks, &row)?;
-        let storage = &self.execution.session.storage;
-        let place = storage.insert(table, &row)?;
+        let (place, row) = match &self.insert.on_conflict {
+            None => (self.execution.session.storage.insert(table, &row)?, row),
+            Some(on) => match upsert(self.execution, self.evaluator, self.insert, on, row)? {
+                Upserted::Stored(place, row) => (place, row),
+                Upserted::Nothing => return Ok(()),
+            },
+        };
         self.count += 1;
         send(
             self.execution,
@@ -232,7 +240,9 @@ pub(super) fn update(
                 }
                 Changed::Replaced(newest, values) => {
                     place = newest;
-                    look_again(row, values, place, update.source.system, table);
+                    if !look_again(&evaluator, row, values, place, &update.source)? {
+                        return Ok(Flow::Continue);
+                    }
                 }
             }
         }
@@ -240,12 +250,23 @@ pub(super) fn update(
     Ok(count)
 }
 
-/// Puts the newest version of a row where the one was that the scan found.
-fn look_again(row: &mut Row, values: Row, place: TupleId, system: bool, table: &TableDef) {
+/// Puts the newest version of a row where the one was that the scan found. Answers whether it
+/// satisfies what the index has looked up for the other one; the rest is checked by the caller.
+fn look_again(
+    evaluator: &EvalContext<'_>,
+    row: &mut Row,
+    values: Row,
+    place: TupleId,
+    source: &TableSource,
+) -> Result<bool> {
     *row = values;
-    if system {
+    if source.system {
         // Who made it is not told again; its place is.
-        push_system(row, place, 0, 0, table.oid.0);
+        push_system(row, place, 0, 0, source.table.oid.0);
+    }
+    match source.path.index.as_ref().and_then(|path| path.condition.as_ref()) {
+        Some(condition) => evaluator.is_true(condition, row),
+        None => Ok(true),
     }
 }
 
@@ -276,7 +297,9 @@ pub(super) fn delete(
                 }
                 Changed::Replaced(newest, values) => {
                     place = newest;
-                    look_again(row, values, place, delete.source.system, table);
+                    if !look_again(&evaluator, row, values, place, &delete.source)? {
+                        return Ok(Flow::Continue);
+                    }
                 }
             }
         }

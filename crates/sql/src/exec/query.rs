@@ -4,7 +4,7 @@ use super::collect::Collector;
 use super::group::Groups;
 use super::{Execution, Sink, scan};
 use crate::error::Result;
-use crate::planned::Query;
+use crate::planned::{First, Query};
 use crate::storage::Flow;
 
 /// Runs a query and answers how many rows it showed.
@@ -35,10 +35,11 @@ pub(super) fn run<'a>(
         Some(grouping) => {
             let mut groups = Groups::new(execution, grouping);
             scan::each_row(execution, &query.source, &mut |row| {
-                if passes(row)? {
-                    groups.push(row)?;
+                if !passes(row)? {
+                    return Ok(Flow::Continue);
                 }
-                Ok(Flow::Continue)
+                groups.push(row)?;
+                Ok(if query.first == First::Row { Flow::Stop } else { Flow::Continue })
             })?;
             groups.finish(&mut |row| {
                 counts.groups.set(counts.groups.get() + 1);

@@ -4,10 +4,11 @@ use catalog::TableKind;
 use types::{ColumnType, Datum, Row};
 
 use super::Execution;
+use super::ranges::ranges;
 use crate::bind::scope::SYSTEM_COLUMNS;
 use crate::error::{Error, Result};
 use crate::planned::{RowSource, TableSource};
-use crate::storage::{Flow, Version};
+use crate::storage::{Flow, IndexScan, Version};
 use types::TupleId;
 
 /// Interrupts are looked for once in so many rows.
@@ -106,7 +107,7 @@ pub(super) fn each_version(
     let width = table.columns.len();
     let oid = table.oid.0;
     let mut count = 0u32;
-    execution.session.storage.scan(table, &source.wanted, &mut |version| {
+    let mut each = |version: Version<'_>| {
         check_interrupts(execution, count)?;
         count = count.wrapping_add(1);
         let Version { place, xmin, xmax, row } = version;
@@ -115,7 +116,19 @@ pub(super) fn each_version(
             push_system(row, place, xmin, xmax, oid);
         }
         visit(place, row)
-    })
+    };
+    let storage = &execution.session.storage;
+    match &source.path.index {
+        None => storage.scan(table, &source.wanted, &mut each),
+        Some(path) => {
+            let ranges = ranges(execution, path)?;
+            let backward = path.backward;
+            let scan = IndexScan { index: &path.index, ranges: &ranges, backward };
+            let fetched = storage.index_scan(table, &scan, &source.wanted, &mut each)?;
+            execution.counts.fetched.set(execution.counts.fetched.get() + fetched);
+            Ok(())
+        }
+    }
 }
 
 /// Puts the system columns behind a row.

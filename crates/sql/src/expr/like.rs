@@ -110,6 +110,39 @@ pub(crate) fn with_backslash(pattern: &str, escape: &str) -> Result<String> {
     Ok(out)
 }
 
+/// The text that everything begins with that matches a pattern, and whether it is all of it. `None`:
+/// the pattern is in error.
+pub(crate) fn prefix(pattern: &str) -> Option<(String, bool)> {
+    let (mut prefix, mut rest) = (String::new(), pattern);
+    loop {
+        match step(rest).ok()? {
+            Some((Step::Char(c), behind)) => {
+                prefix.push(c);
+                rest = behind;
+            }
+            Some((Step::AnyText | Step::AnyChar, _)) => return Some((prefix, false)),
+            None => return Some((prefix, true)),
+        }
+    }
+}
+
+/// The first text behind all those that begin with `prefix`; `None`: there is none.
+pub(crate) fn behind(prefix: &str) -> Option<String> {
+    let mut chars: Vec<char> = prefix.chars().collect();
+    while let Some(last) = chars.pop() {
+        // The next character, past the gap that is none.
+        let next = match last {
+            '\u{D7FF}' => Some('\u{E000}'),
+            last => char::from_u32(last as u32 + 1),
+        };
+        if let Some(next) = next {
+            chars.push(next);
+            return Some(chars.into_iter().collect());
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,5 +183,22 @@ mod tests {
         assert_eq!(with_backslash("a\\b", "").expect("none"), "a\\\\b");
         assert!(with_backslash("a", "ab").is_err());
         assert!(with_backslash("a#", "#").is_err());
+    }
+
+    #[test]
+    fn patterns_begin_with_a_text() {
+        assert_eq!(prefix("abc%"), Some(("abc".to_owned(), false)));
+        assert_eq!(prefix("a\\%b_c"), Some(("a%b".to_owned(), false)));
+        assert_eq!(prefix("abc"), Some(("abc".to_owned(), true)));
+        assert_eq!(prefix("%a"), Some((String::new(), false)));
+        assert_eq!(prefix("a\\"), None);
+    }
+
+    #[test]
+    fn the_text_behind_a_prefix_is_the_least_greater_one() {
+        assert_eq!(behind("abc").as_deref(), Some("abd"));
+        assert_eq!(behind("a\u{10FFFF}").as_deref(), Some("b"));
+        assert_eq!(behind("\u{D7FF}").as_deref(), Some("\u{E000}"));
+        assert_eq!(behind("\u{10FFFF}"), None);
     }
 }

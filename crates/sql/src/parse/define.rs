@@ -36,16 +36,18 @@ pub(crate) struct Drop {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum DropKind {
     Table,
+    Index,
     Schema,
 }
 
 impl DropKind {
-    const ALL: [DropKind; 2] = [DropKind::Table, DropKind::Schema];
+    const ALL: [DropKind; 3] = [DropKind::Table, DropKind::Index, DropKind::Schema];
 
     /// As the command has it.
     fn word(self) -> &'static str {
         match self {
             DropKind::Table => "TABLE",
+            DropKind::Index => "INDEX",
             DropKind::Schema => "SCHEMA",
         }
     }
@@ -54,6 +56,7 @@ impl DropKind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             DropKind::Table => "table",
+            DropKind::Index => "index",
             DropKind::Schema => "schema",
         }
     }
@@ -119,6 +122,8 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
             Some(definition) => definition,
             None => return Ok(Some(unsupported(cursor, "this form of CREATE SCHEMA"))),
         }
+    } else if cursor.words(&["DROP", "INDEX", "CONCURRENTLY"]) {
+        return Ok(Some(unsupported(cursor, "DROP INDEX CONCURRENTLY")));
     } else if let Some(kind) = dropped_kind(cursor) {
         Definition::Drop(drop_of(cursor, kind)?)
     } else if cursor.words(&["ALTER", "TABLE"]) {

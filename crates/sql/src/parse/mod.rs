@@ -31,6 +31,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer};
 use types::{Severity, SqlState};
 
+use crate::bind::TableName;
 use crate::error::{Error, Result};
 use crate::session::SavepointStatement;
 pub(crate) use copy::{CopyOption, CopyStatement, CopySubject, Endpoint, OptionValue};
@@ -66,6 +67,8 @@ pub(crate) enum Statement {
     SetCharacteristics(TransactionModes),
     /// CHECKPOINT
     Checkpoint,
+    /// REINDEX of an index, or of all of a table.
+    Reindex { name: TableName, table: bool },
     /// SHOW name
     Show(String),
     /// SHOW ALL
@@ -245,8 +248,12 @@ fn select_all(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
     words.chain(tokens.iter().skip(1).cloned()).collect()
 }
 
-/// CREATE and DROP of tables; of other things they are named as not supported.
+/// CREATE of tables and indexes; of other things they are named as not supported.
 fn parse_definition(tokens: &[TokenWithSpan], source: &Source) -> Result<Statement> {
+    let mut cursor = Cursor::new(tokens, source);
+    if cursor.words(&["CREATE", "INDEX"]) || cursor.words(&["CREATE", "UNIQUE", "INDEX"]) {
+        return parse_sql(tokens, source);
+    }
     let words = tokens.iter().map_while(|token| match &token.token {
         Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_ascii_uppercase()),
         _ => None,
@@ -457,7 +464,7 @@ mod tests {
             Statement::Unsupported(name) => name.clone(),
             other => panic!("{text}: {other:?}"),
         };
-        assert_eq!(named("CREATE UNIQUE INDEX i ON t (a)"), "CREATE UNIQUE");
+        assert_eq!(named("DROP INDEX CONCURRENTLY i"), "DROP INDEX CONCURRENTLY");
         assert_eq!(named("DROP VIEW v"), "DROP VIEW");
         assert_eq!(named("ALTER INDEX i RENAME TO j"), "ALTER INDEX");
         assert_eq!(named("LISTEN x"), "LISTEN");

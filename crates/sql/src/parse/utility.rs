@@ -7,6 +7,7 @@ use sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
 use super::{Statement, copy, vacuum};
+use crate::bind::TableName;
 use crate::error::{Error, Result};
 use crate::session::SavepointStatement;
 
@@ -31,8 +32,8 @@ pub(crate) enum Access {
 /// Statements of PostgreSQL that are not supported, by their first word.
 const UNSUPPORTED: &[&str] = &[
     "ALTER", "CALL", "CLOSE", "CLUSTER", "COMMENT", "DECLARE", "DISCARD", "DO", "FETCH", "GRANT",
-    "IMPORT", "LISTEN", "LOAD", "LOCK", "MERGE", "MOVE", "NOTIFY", "REASSIGN", "REFRESH",
-    "REINDEX", "REVOKE", "SECURITY", "UNLISTEN",
+    "IMPORT", "LISTEN", "LOAD", "LOCK", "MERGE", "MOVE", "NOTIFY", "REASSIGN", "REFRESH", "REVOKE",
+    "SECURITY", "UNLISTEN",
 ];
 
 /// Reads a statement of this file; `None`, with nothing taken, if it is another.
@@ -70,6 +71,9 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
     if cursor.word("ANALYZE") || cursor.word("ANALYSE") {
         return vacuum::analyze(cursor).map(|work| Some(Statement::Maintain(Box::new(work))));
     }
+    if cursor.word("REINDEX") {
+        return reindex(cursor).map(Some);
+    }
     if cursor.word("COPY") {
         return copy::parse(cursor).map(|copy| Some(Statement::Copy(Box::new(copy))));
     }
@@ -83,6 +87,25 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
         return reset(cursor).map(Some);
     }
     Ok(None)
+}
+
+/// REINDEX INDEX name, REINDEX TABLE name.
+fn reindex(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    let table = if cursor.word("TABLE") {
+        true
+    } else if cursor.word("INDEX") {
+        false
+    } else {
+        return Ok(skip(cursor, "REINDEX of anything but an index or a table"));
+    };
+    if cursor.at_word("CONCURRENTLY") {
+        return Ok(skip(cursor, "REINDEX CONCURRENTLY"));
+    }
+    let mut parts = vec![cursor.identifier()?];
+    while cursor.token(&Token::Period) {
+        parts.push(cursor.identifier()?);
+    }
+    Ok(Statement::Reindex { name: TableName::from_parts(parts, 0)?, table })
 }
 
 /// Takes all that is left of a statement that is not supported.

@@ -6,15 +6,18 @@
 //! a type or a column's number, the plan is kept by the whole text.
 //!
 //! Before a kept plan runs, its tables are locked and compared with those that it was made for; the
-//! catalog hands out the same definition as long as nothing has changed. The least recently used
+//! catalog hands out the same definition as long as nothing has changed. A plan that was made for
+//! tables that have grown much since is made anew, too. The least recently used
 //! one of [`ENTRIES_MAX`] entries makes room for the next.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use types::ColumnType;
 
 use super::tables::UsedTable;
+use crate::plan::path::Allowed;
 use crate::planned::Plan;
 
 /// How many entries are kept.
@@ -27,6 +30,10 @@ pub(super) struct KeptPlan {
     pub tables: Vec<UsedTable>,
     /// The types of its parameters.
     pub types: Vec<ColumnType>,
+    /// What the planner was allowed to use.
+    pub allowed: Allowed,
+    /// How often it was used.
+    pub uses: Cell<u32>,
 }
 
 /// What is known of a key.

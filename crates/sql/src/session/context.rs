@@ -12,6 +12,7 @@ use crate::error::{Error, Report, Result};
 use crate::exec::undefined_table;
 use crate::functions::{Environment, LogPosition};
 use crate::output::Output;
+use crate::plan::path::Allowed;
 use crate::storage::Storage;
 use crate::values::Style;
 use crate::values::datetime::Now;
@@ -125,6 +126,18 @@ impl Context {
     /// Whether somebody asked for the time of the transaction since [`Context::forget_asked`].
     pub(super) fn was_asked(&self) -> bool {
         self.clock.asked.get()
+    }
+
+    /// What the planner may use.
+    pub(crate) fn allowed_paths(&self) -> Allowed {
+        let settings = self.settings.borrow();
+        let settings = &settings.current;
+        Allowed {
+            sequential: settings.enable_seqscan,
+            index: settings.enable_indexscan,
+            index_only: settings.enable_indexonlyscan,
+            sort: settings.enable_sort,
+        }
     }
 
     /// `work_mem` in bytes.

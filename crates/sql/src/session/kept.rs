@@ -8,12 +8,13 @@ use super::Session;
 use super::cache::{Entry, KeptPlan};
 use super::literals::{self, Literal};
 use super::statements::plan;
-use super::tables::still_stand;
+use super::tables::still_stands;
 use super::transaction::Block;
 use crate::bind::Parameters;
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::parse::parse_with_parameters;
+use crate::plan::depends_on_values;
 use crate::values::{self, numeric};
 
 /// How to keep the plan of a line that goes the long way.
@@ -119,7 +120,7 @@ impl Session {
     ) -> Result<()> {
         let mut stands = true;
         self.run_alone(out, |session, out| {
-            stands = still_stand(&session.context, &plan.tables)?;
+            stands = still_stands(&session.context, plan)?;
             if stands { session.run_plan(&plan.plan, params, out) } else { Ok(String::new()) }
         })?;
         if stands {
@@ -191,12 +192,17 @@ impl Session {
             allowed: true,
             for_literals: true,
             types: std::cell::RefCell::new(literals.iter().map(Literal::ty).collect()),
+            values: literals.iter().map(Literal::hint).collect(),
         };
         self.context.forget_asked();
         let mut plan = plan(&self.context, &source, &params, &statement)?;
         let types: Option<Vec<ColumnType>> = params.types.into_inner().into_iter().collect();
         match types {
-            Some(types) if types.len() == literals.len() && !self.context.was_asked() => {
+            Some(types)
+                if types.len() == literals.len()
+                    && !self.context.was_asked()
+                    && !depends_on_values(&plan.plan) =>
+            {
                 plan.types = types;
                 Ok(Some(plan))
             }

@@ -11,7 +11,7 @@
 use std::borrow::Cow;
 
 use smallvec::SmallVec;
-use types::ColumnType;
+use types::{ColumnType, Datum};
 
 /// Stands in a key where a literal stood; a line that holds it itself has no key.
 const MARK: char = '\u{1}';
@@ -44,6 +44,15 @@ impl Literal<'_> {
             Literal::Int8(_) => Some(ColumnType::Int8),
             Literal::Numeric(_) => Some(ColumnType::Numeric),
             Literal::Text(_) => None,
+        }
+    }
+
+    /// The value, as far as planning asks for it: a count of rows.
+    pub(super) fn hint(&self) -> Datum {
+        match self {
+            Literal::Int4(value) => Datum::Int4(*value),
+            Literal::Int8(value) => Datum::Int8(*value),
+            Literal::Numeric(_) | Literal::Text(_) => Datum::Null,
         }
     }
 }

@@ -12,7 +12,7 @@ use types::{ColumnType, Datum, SqlState};
 use super::Session;
 use super::cache::KeptPlan;
 use super::statements::{bind_context, plan};
-use super::tables::{UsedTables, still_stand};
+use super::tables::{UsedTables, still_stands};
 use crate::bind::names::{fold, object_name};
 use crate::bind::types::bind_type;
 use crate::bind::{Context as CastContext, Parameters, Scope};
@@ -41,7 +41,12 @@ pub(super) struct Prepared {
 /// The parameters of a statement whose types are known.
 fn with_types(types: &[ColumnType]) -> Parameters {
     let known = types.iter().map(|ty| Some(*ty)).collect();
-    Parameters { allowed: true, for_literals: false, types: std::cell::RefCell::new(known) }
+    Parameters {
+        allowed: true,
+        for_literals: false,
+        types: std::cell::RefCell::new(known),
+        values: Vec::new(),
+    }
 }
 
 impl Session {
@@ -146,7 +151,7 @@ impl Session {
     /// Plans a statement anew if one of its tables has changed.
     fn renew(&mut self, name: &str) -> Result<()> {
         let found = self.find(name)?;
-        if still_stand(&self.context, &found.plan.tables)? {
+        if still_stands(&self.context, &found.plan)? {
             return Ok(());
         }
         let params = with_types(&found.types);

@@ -1,5 +1,6 @@
 //! What each statement does.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use config::IsolationLevel;
@@ -14,8 +15,8 @@ use super::transaction::Block;
 use super::{Context, Session, Weight, transaction_is_aborted, warning};
 use crate::bind::names::fold;
 use crate::bind::{
-    BindContext, Parameters, Unknowns, bind_create, bind_delete, bind_insert, bind_query,
-    bind_truncate, bind_update,
+    BindContext, Parameters, Unknowns, bind_create, bind_create_index, bind_delete, bind_insert,
+    bind_query, bind_truncate, bind_update,
 };
 use crate::error::{Error, Result};
 use crate::exec::{Execution, Reader, copy_from, copy_to, define};
@@ -23,7 +24,8 @@ use crate::output::{Output, OutputColumn, TextRow};
 use crate::parse::{
     Access, CopyStatement, Endpoint, Parsed, Request, Source, Statement, TransactionModes,
 };
-use crate::planned::Plan;
+use crate::plan::Planner;
+use crate::planned::{Plan, Reindex};
 
 impl Session {
     /// Executes one statement of a request; `keep` says how to keep its plan.
@@ -90,6 +92,10 @@ impl Session {
             Statement::Checkpoint => {
                 self.context.storage.checkpoint()?;
                 Ok("CHECKPOINT".to_owned())
+            }
+            Statement::Reindex { name, table } => {
+                let plan = Plan::Reindex(Reindex { name: name.clone(), table: *table });
+                self.run_plan(&plan, &[], out)
             }
             Statement::Show(name) => self.show(name, out),
             Statement::ShowAll => self.show_all(out),
@@ -187,6 +193,8 @@ impl Session {
             Plan::Delete(_) => self.refuse_if_read_only("DELETE"),
             Plan::Create(_) => self.refuse_if_read_only("CREATE TABLE"),
             Plan::Truncate(_) => self.refuse_if_read_only("TRUNCATE TABLE"),
+            Plan::CreateIndex(_) => self.refuse_if_read_only("CREATE INDEX"),
+            Plan::Reindex(_) => self.refuse_if_read_only("REINDEX"),
         }
     }
 
@@ -337,7 +345,7 @@ pub(super) fn plan(
 ) -> Result<KeptPlan> {
     let tables = UsedTables::new(context);
     let bind = bind_context(context, source, params, &tables);
-    let plan = match statement {
+    let mut plan = match statement {
         AstStatement::Query(query) => {
             Plan::Query(Box::new(bind_query(&bind, query, Unknowns::Text)?))
         }
@@ -345,10 +353,22 @@ pub(super) fn plan(
         AstStatement::Update(update) => Plan::Update(Box::new(bind_update(&bind, update)?)),
         AstStatement::Delete(delete) => Plan::Delete(Box::new(bind_delete(&bind, delete)?)),
         AstStatement::CreateTable(create) => Plan::Create(Box::new(bind_create(&bind, create)?)),
+        AstStatement::CreateIndex(create) => {
+            Plan::CreateIndex(Box::new(bind_create_index(&bind, create)?))
+        }
         AstStatement::Truncate(truncate) => Plan::Truncate(bind_truncate(&bind, truncate)?),
         other => return Err(Error::unsupported(first_words(other))),
     };
-    Ok(KeptPlan { plan, tables: tables.into_used(), types: Vec::new() })
+    let planner = Planner::of(context, &params.values);
+    planner.choose(&mut plan)?;
+    let allowed = planner.allowed;
+    Ok(KeptPlan {
+        plan,
+        tables: tables.into_used(),
+        types: Vec::new(),
+        allowed,
+        uses: Cell::new(0),
+    })
 }
 
 /// The first two words of a statement, to name it by.

@@ -9,6 +9,7 @@ use txn::LockMode;
 use types::SqlState;
 
 use super::Context;
+use super::cache::KeptPlan;
 use crate::bind::{TableName, Tables};
 use crate::error::{Error, Result};
 use crate::exec::undefined_table;
@@ -19,6 +20,8 @@ pub(super) struct UsedTable {
     pub name: TableName,
     pub mode: LockMode,
     pub table: Rc<TableDef>,
+    /// How many pages it had; 0 where nothing depends on it.
+    pub pages: u32,
 }
 
 /// Finds tables and notes which.
@@ -45,7 +48,9 @@ impl Tables for UsedTables<'_> {
             return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
                 .detail("This operation is not supported for indexes."));
         }
-        let noted = UsedTable { name: name.clone(), mode, table: Rc::clone(&table) };
+        let pages =
+            if table.indexes.is_empty() { 0 } else { self.context.storage.pages(&table)? };
+        let noted = UsedTable { name: name.clone(), mode, table: Rc::clone(&table), pages };
         self.used.borrow_mut().push(noted);
         Ok(table)
     }
@@ -59,13 +64,31 @@ fn find(context: &Context, name: &TableName, mode: LockMode) -> Result<Option<Rc
     context.storage.open(name, mode)
 }
 
-/// Locks the tables of a kept plan; says whether they are still those that it was made for.
-pub(super) fn still_stand(context: &Context, used: &[UsedTable]) -> Result<bool> {
-    for UsedTable { name, mode, table } in used {
+/// A kept plan's tables are measured once in so many uses.
+const MEASURED_EVERY: u32 = 64;
+
+/// Locks the tables of a kept plan; says whether they are still those that it was made for, and it
+/// is still the plan that would be made.
+pub(super) fn still_stands(context: &Context, kept: &KeptPlan) -> Result<bool> {
+    if kept.allowed != context.allowed_paths() {
+        return Ok(false);
+    }
+    kept.uses.set(kept.uses.get().wrapping_add(1));
+    let measures = kept.uses.get().is_multiple_of(MEASURED_EVERY);
+    for UsedTable { name, mode, table, pages } in &kept.tables {
         match find(context, name, *mode)? {
             Some(now) if Rc::ptr_eq(&now, table) => {}
             _ => return Ok(false),
         }
+        if measures && !table.indexes.is_empty() && has_grown(context, table, *pages)? {
+            return Ok(false);
+        }
     }
     Ok(true)
+}
+
+/// Whether a table is so much larger than it was that another plan might be better.
+fn has_grown(context: &Context, table: &TableDef, then: u32) -> Result<bool> {
+    let now = context.storage.pages(table)?;
+    Ok(now > then.saturating_mul(2).max(then + 10))
 }

@@ -5,6 +5,7 @@
 //! What they show was true at some moment while they were read, not all at the same one.
 
 pub(crate) mod columns;
+pub(crate) mod indexes;
 pub(crate) mod rows;
 pub(crate) mod tables;
 
@@ -159,6 +160,16 @@ pub(crate) static DEFINITIONS: &[ViewDefinition] = &[
     ViewDefinition {
         name: "pg_shmem_allocations",
         columns: &[("name", Text), ("off", Int8), ("size", Int8)],
+    },
+    ViewDefinition {
+        name: "pg_indexes",
+        columns: &[
+            ("schemaname", Text),
+            ("tablename", Text),
+            ("indexname", Text),
+            ("tablespace", Text),
+            ("indexdef", Text),
+        ],
     },
     ViewDefinition {
         name: "pg_settings",

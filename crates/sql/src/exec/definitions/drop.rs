@@ -5,6 +5,7 @@ use txn::LockMode;
 use types::SqlState;
 
 use super::super::Execution;
+use super::super::define_index::open_index;
 use super::notice;
 use crate::bind::TableName;
 use crate::error::{Error, Report, Result};
@@ -62,7 +63,11 @@ fn find(execution: &Execution<'_>, kind: DropKind, name: &TableName) -> Result<O
         let found = storage.define(|catalog, tx| catalog.lock_schema(tx, &name.name))?;
         return found.ok_or_else(|| missing_schema(&name.name));
     }
-    if let Some(table) = storage.open(name, LockMode::AccessExclusive)? {
+    if kind == DropKind::Index {
+        if let Some((_, index)) = open_index(execution, name)? {
+            return Ok(Object::relation(index.oid));
+        }
+    } else if let Some(table) = storage.open(name, LockMode::AccessExclusive)? {
         check_kind(&table, kind)?;
         return Ok(Object::relation(table.oid));
     }
@@ -72,7 +77,9 @@ fn find(execution: &Execution<'_>, kind: DropKind, name: &TableName) -> Result<O
         return Err(missing_schema(schema));
     }
     let message = format!("{} \"{}\" does not exist", kind.name(), name.name);
-    Err(Error::new(SqlState::UNDEFINED_TABLE, message))
+    let index = kind == DropKind::Index;
+    let code = if index { SqlState::UNDEFINED_OBJECT } else { SqlState::UNDEFINED_TABLE };
+    Err(Error::new(code, message))
 }
 
 /// `42809` for a relation of another kind.
@@ -85,7 +92,11 @@ fn check_kind(table: &TableDef, kind: DropKind) -> Result<()> {
         )),
         _ => {
             let message = format!("\"{}\" is not a {}", table.name, kind.name());
-            Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message))
+            let error = Error::new(SqlState::WRONG_OBJECT_TYPE, message);
+            Err(match table.kind {
+                TableKind::Index(_) => error.hint("Use DROP INDEX to remove an index."),
+                _ => error,
+            })
         }
     }
 }

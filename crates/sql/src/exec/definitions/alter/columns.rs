@@ -40,6 +40,7 @@ impl Alter<'_, '_> {
         let mut behind = Behind::default();
         let number = self.table.columns.len();
         let mut new = bind_column(self.context, column, number, &mut behind)?;
+        behind.refuse_keys()?;
         if self.table.column_index(&new.name).is_some() {
             let message = self.duplicate(&new.name);
             if if_not_exists {
@@ -60,6 +61,9 @@ impl Alter<'_, '_> {
                     let table = catalog.add_column(tx, &before, &new)?;
                     catalog.begin_rewrite(tx, &table)
                 })?;
+                for index in self.table.indexes.clone() {
+                    self.table = storage.reindex(&self.table, &index)?;
+                }
                 self.rewrite(&before, &default)?;
             }
             default => {

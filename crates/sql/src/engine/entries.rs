@@ -1,0 +1,219 @@
+//! Indexes as a session works with them: entries for new rows, reading, making and dropping.
+//!
+//! ```text
+//! INSERT   row into the heap ── place ──> an entry into each index, a unique one looks first
+//! UPDATE   new version ── heap-only? ──> nothing, else an entry into each index
+//! DELETE   nothing: the entries go when the versions go
+//! SELECT   range of entries ── place ──> version that the snapshot sees; an entry that leads to
+//!                                        nothing for anybody is marked
+//! ```
+//!
+//! What if the process dies between a row and its entries: the transaction aborts, so nobody misses
+//! them.
+
+use std::rc::Rc;
+
+use access::btree::Key;
+use access::btree::{Direction, RowFate, Rows};
+use access::heap::{Duplicate, Fetched, Indexable};
+use access::{BTree, Heap};
+use catalog::{IndexDef, NewIndex, TableDef};
+use smallvec::SmallVec;
+use txn::{Transaction, Txn};
+use types::{Datum, Row, SqlState, TupleId, Xid};
+
+use super::{Engine, told};
+use crate::error::{Error, Result};
+use crate::plan::conditions::key_columns;
+use crate::storage::{Flow, IndexScan, Version};
+use crate::values::{self, Style};
+
+/// The rows of a table, as a unique index asks for them.
+pub(super) struct RowsOf<'a> {
+    pub heap: Heap<'a>,
+    pub tx: &'a Transaction,
+    pub txn: &'a Txn,
+}
+
+impl Rows for RowsOf<'_> {
+    fn fate(&mut self, place: TupleId) -> std::result::Result<RowFate, access::Error> {
+        Ok(match self.heap.liveness_of(self.tx, place)? {
+            Duplicate::Live(_) => RowFate::Live,
+            Duplicate::InProgress(xid) => RowFate::InProgress(xid),
+            Duplicate::Gone { dead: true } => RowFate::Dead,
+            Duplicate::Gone { dead: false } => RowFate::Ended,
+        })
+    }
+
+    fn wait(&mut self, xid: Xid) -> std::result::Result<(), access::Error> {
+        Ok(self.txn.wait_for(xid)?)
+    }
+}
+
+/// The values of the columns of an index.
+fn values_of(index: &IndexDef, row: &[Datum]) -> SmallVec<[Datum; 4]> {
+    index.columns.iter().map(|column| row[column.column].clone()).collect()
+}
+
+/// The key of a row in an index.
+pub(super) fn key_of(index: &IndexDef, row: &[Datum]) -> Result<Key> {
+    let columns = key_columns(index);
+    match index.columns.as_slice() {
+        [only] => Key::encode(&columns, std::slice::from_ref(&row[only.column])).map_err(told),
+        _ => Key::encode(&columns, &values_of(index, row)).map_err(told),
+    }
+}
+
+/// The columns and values of a key, as messages show them: `(a, b)=(1, x)`.
+pub(super) fn describe(table: &TableDef, index: &IndexDef, row: &[Datum]) -> String {
+    let names: Vec<&str> =
+        index.columns.iter().map(|column| table.columns[column.column].name.as_str()).collect();
+    let values: Vec<String> = values_of(index, row)
+        .iter()
+        .map(|value| match value {
+            Datum::Null => "null".to_owned(),
+            value => values::to_text(value, Style::default()),
+        })
+        .collect();
+    format!("({})=({})", names.join(", "), values.join(", "))
+}
+
+/// `23505`
+pub(super) fn duplicate(table: &TableDef, index: &IndexDef, row: &[Datum]) -> Error {
+    let message = format!("duplicate key value violates unique constraint \"{}\"", index.name);
+    Error::new(SqlState::UNIQUE_VIOLATION, message)
+        .detail(format!("Key {} already exists.", describe(table, index, row)))
+}
+
+/// `23505` for a unique index that cannot be made.
+fn duplicated(table: &TableDef, index: &IndexDef, row: &[Datum]) -> Error {
+    let message = format!("could not create unique index \"{}\"", index.name);
+    Error::new(SqlState::UNIQUE_VIOLATION, message)
+        .detail(format!("Key {} is duplicated.", describe(table, index, row)))
+}
+
+impl Engine {
+    pub(super) fn tree<'a>(&'a self, index: &'a IndexDef) -> BTree<'a> {
+        BTree::new(&self.rooms.access, index.relfile, &index.name)
+    }
+
+    /// Makes the entries of a row, or of a version of it that the entries so far do not lead to.
+    pub(super) fn add_entries(
+        &self,
+        tx: &Transaction,
+        table: &TableDef,
+        row: &[Datum],
+        place: TupleId,
+    ) -> Result<()> {
+        match self.try_add_entries(tx, table, row, place)? {
+            None => Ok(()),
+            Some(index) => Err(duplicate(table, index, row)),
+        }
+    }
+
+    /// The same; answers the unique index in which another row has the key.
+    pub(super) fn try_add_entries<'t>(
+        &self,
+        tx: &Transaction,
+        table: &'t TableDef,
+        row: &[Datum],
+        place: TupleId,
+    ) -> Result<Option<&'t IndexDef>> {
+        let xid = tx.xid().ok_or_else(|| Error::internal("row of a transaction without an id"))?;
+        for index in &table.indexes {
+            let key = key_of(index, row)?;
+            let mut rows = RowsOf { heap: self.heap(table), tx, txn: &self.rooms.txn };
+            let unique = index.unique.then_some(&mut rows as &mut dyn Rows);
+            if self.tree(index).insert(xid, &key, place, unique).map_err(told)?.is_err() {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Visits what entries of an index lead to; answers how many rows were looked for.
+    pub(super) fn visit_index(
+        &self,
+        table: &TableDef,
+        scan: &IndexScan<'_>,
+        wanted: &[bool],
+        visit: &mut dyn FnMut(Version<'_>) -> Result<Flow>,
+    ) -> Result<u64> {
+        let heap = self.heap(table);
+        let snapshot = self.snapshot()?;
+        let all = wanted.iter().all(|wanted| *wanted);
+        let wanted = (!all).then_some(wanted);
+        let direction = if scan.backward { Direction::Backward } else { Direction::Forward };
+        let (mut bytes, mut row, mut fetched) = (Vec::new(), Row::new(), 0);
+        for range in scan.ranges {
+            let mut cursor = self.tree(scan.index).scan(range.clone(), direction);
+            while let Some((root, _)) = cursor.next().map_err(told)? {
+                fetched += 1;
+                let place = match heap.fetch(&snapshot, root, &mut bytes).map_err(told)? {
+                    Fetched::Row(place) => place,
+                    Fetched::Nothing { dead } => {
+                        if dead {
+                            cursor.kill(root);
+                        }
+                        continue;
+                    }
+                };
+                heap.decode(place, &bytes, wanted, &mut row).map_err(told)?;
+                let header = access::tuple::Header::read(&bytes)
+                    .map_err(|_| Error::internal("row version without a header"))?;
+                let (xmin, xmax) = (header.xmin.0, header.xmax.0);
+                if visit(Version { place, xmin, xmax, row: &mut row })? == Flow::Stop {
+                    return Ok(fetched);
+                }
+            }
+        }
+        Ok(fetched)
+    }
+
+    /// Makes an index and fills it.
+    pub(super) fn make_index(&self, table: &TableDef, new: NewIndex) -> Result<Rc<TableDef>> {
+        self.wrote.set(true);
+        let (table, index) = self
+            .with_transaction(|tx| self.rooms.catalog.create_index(tx, table, new).map_err(told))?;
+        self.fill_index(&table, &index)?;
+        Ok(table)
+    }
+
+    /// Gives an index a new file and fills that.
+    pub(super) fn remake_index(&self, table: &TableDef, index: &IndexDef) -> Result<Rc<TableDef>> {
+        self.wrote.set(true);
+        let (table, index) = self.with_transaction(|tx| {
+            self.rooms.catalog.renew_index(tx, table, index).map_err(told)
+        })?;
+        self.fill_index(&table, &index)?;
+        Ok(table)
+    }
+
+    /// Makes the trees of indexes in files that are new.
+    pub(super) fn make_trees(&self, tx: &Transaction, indexes: &[Rc<IndexDef>]) -> Result<()> {
+        let xid = tx.xid().ok_or_else(|| Error::internal("index without a transaction"))?;
+        indexes.iter().try_for_each(|index| self.tree(index).create(xid).map_err(told))
+    }
+
+    /// Makes the entries of an empty index for all rows of its table.
+    fn fill_index(&self, table: &TableDef, index: &IndexDef) -> Result<()> {
+        let heap = self.heap(table);
+        let tree = self.tree(index);
+        self.with_transaction(|tx| {
+            let xid = tx.xid().ok_or_else(|| Error::internal("index without a transaction"))?;
+            tree.create(xid).map_err(told)?;
+            let mut scan = heap.scan_roots(tx).map_err(told)?;
+            let mut row = Row::new();
+            while let Some(Indexable { root, alive, bytes }) = scan.next().map_err(told)? {
+                heap.decode(root, bytes, None, &mut row).map_err(told)?;
+                let key = key_of(index, &row)?;
+                let mut rows = RowsOf { heap, tx, txn: &self.rooms.txn };
+                let unique = (index.unique && alive).then_some(&mut rows as &mut dyn Rows);
+                if tree.insert(xid, &key, root, unique).map_err(told)?.is_err() {
+                    return Err(duplicated(table, index, &row));
+                }
+            }
+            Ok(())
+        })
+    }
+}
