@@ -156,6 +156,8 @@ declare! {
         shared_buffers: u64 = 128 * MB, Postmaster, memory(Page, 16 * PAGE, 8 * TB);
         /// How much memory one sort or one set of groups may use.
         work_mem: u64 = 4 * MB, User, memory(Kilobyte, 64 * KB, TB);
+        /// How much memory the making of an index may use before it goes to temporary files.
+        maintenance_work_mem: u64 = 64 * MB, User, memory(Kilobyte, MB, TB);
         /// How many locks on tables and names there is room for, on average, for each session.
         max_locks_per_transaction: u32 = 64, Postmaster, integer(10, 10_000);
     }

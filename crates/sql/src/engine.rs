@@ -8,6 +8,7 @@
 //!
 //! What if the process dies: its slot tells what it held; its transaction aborts.
 
+mod check;
 mod conflict;
 mod entries;
 
@@ -107,6 +108,8 @@ struct Engine {
     transaction: RefCell<Option<Transaction>>,
     /// Whether the current command has written.
     wrote: Cell<bool>,
+    /// `maintenance_work_mem`, in bytes.
+    memory: Cell<u64>,
     /// What is known of tables.
     statistics: Statistics,
     /// The snapshot of the current command, once it has read.
@@ -122,6 +125,7 @@ impl Session {
             rooms,
             transaction: RefCell::new(None),
             wrote: Cell::new(false),
+            memory: Cell::new(settings.maintenance_work_mem),
             snapshot: RefCell::new(None),
             statistics: Statistics::default(),
             kept: RefCell::new(None),
@@ -483,6 +487,10 @@ impl Storage for Engine {
         self.heap(table).nblocks().map_err(told)
     }
 
+    fn check_index(&self, table: &TableDef, index: &IndexDef) -> Result<()> {
+        self.compare_with_table(table, index)
+    }
+
     fn index_pages(&self, index: &IndexDef) -> Result<u32> {
         self.tree(index).nblocks().map_err(told)
     }
@@ -507,6 +515,7 @@ impl Storage for Engine {
         let path = path.into_iter().map(|name| if name == "$user" { user.clone() } else { name });
         self.rooms.catalog.set_search_path(path.collect());
         proc::me().set_application(&settings.application_name);
+        self.memory.set(settings.maintenance_work_mem);
         self.rooms.txn.locks().set_deadlock_timeout(settings.deadlock_timeout);
         let mut options = self.rooms.wal.options();
         options.compress = settings.wal_compression != config::WalCompression::Off;

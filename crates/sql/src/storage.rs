@@ -238,6 +238,8 @@ pub(crate) trait Storage {
     fn checkpoint(&self) -> Result<()>;
     /// Pages of a table.
     fn pages(&self, table: &TableDef) -> Result<u32>;
+    /// Checks an index of a table that is locked `Share`; `XX002` if it is damaged.
+    fn check_index(&self, table: &TableDef, index: &IndexDef) -> Result<()>;
     /// Pages of an index.
     fn index_pages(&self, index: &IndexDef) -> Result<u32>;
     /// An end of the log.

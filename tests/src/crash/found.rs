@@ -143,6 +143,18 @@ pub fn stray_files(session: &mut Client, data: &Path) -> io::Result<Vec<String>>
     Ok(wrong)
 }
 
+/// What is wrong with indexes: each is checked as a tree and against its table.
+pub fn broken_indexes(session: &mut Client) -> io::Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    for row in ask_rows(session, "SELECT schemaname, indexname FROM pg_indexes")? {
+        let line = format!("SELECT bt_index_check('{}.{}')", field(&row, 0)?, field(&row, 1)?);
+        if let Some(problem) = session.ask(&line)?.problem() {
+            wrong.push(format!("{line}: {problem:?}"));
+        }
+    }
+    Ok(wrong)
+}
+
 /// The relation's number in a file name: `17`, `17.1`, `17_fsm`.
 fn file_number(name: &str) -> Option<u64> {
     let end = name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len());

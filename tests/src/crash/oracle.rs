@@ -8,22 +8,24 @@ use crate::client::Client;
 use crate::clock::now_ns;
 use crate::crash::found::{Found, compare_tables};
 use crate::crash::history::{Attempt, History, LogRow, Outcome};
-use crate::crash::step::{ACCOUNTS, COLUMNS, OPENING_BALANCE};
+use crate::crash::step::{ACCOUNTS, OPENING_BALANCE, create_table};
 
 /// Makes the tables that the load needs, for that many clients.
 #[track_caller]
 pub fn create_tables(session: &mut Client, clients: usize) {
-    session.ok("CREATE TABLE progress (client int NOT NULL, seq bigint NOT NULL)");
-    session.ok("CREATE TABLE account (id int NOT NULL, balance bigint NOT NULL)");
+    session.ok("CREATE TABLE progress (client int PRIMARY KEY, seq bigint NOT NULL)");
+    session.ok("CREATE TABLE account (id int PRIMARY KEY, balance bigint NOT NULL)");
     session
         .ok("CREATE TABLE log (client int NOT NULL, seq bigint NOT NULL, seen text, moves text)");
+    session.ok("CREATE INDEX ON account (balance)");
+    session.ok("CREATE INDEX ON log (client, seq)");
     for id in 0..ACCOUNTS {
         session.ok(&format!("INSERT INTO account VALUES ({id}, {OPENING_BALANCE})"));
     }
     for client in 0..clients {
         session.ok(&format!("INSERT INTO progress VALUES ({client}, 0)"));
-        session.ok(&format!("CREATE TABLE c{client}_a ({COLUMNS})"));
-        session.ok(&format!("CREATE TABLE c{client}_t ({COLUMNS})"));
+        session.ok(&create_table(&format!("c{client}_a")));
+        session.ok(&create_table(&format!("c{client}_t")));
     }
 }
 

@@ -8,7 +8,15 @@ use serde::{Deserialize, Serialize};
 use crate::reply::escape;
 
 /// The columns of every table of a client.
-pub const COLUMNS: &str = "id int NOT NULL, val bigint NOT NULL, txn bigint NOT NULL, note text";
+const COLUMNS: &str = "id int PRIMARY KEY, val bigint NOT NULL, txn bigint NOT NULL, note text";
+
+/// The statements that make a table of a client, with a primary key and two more indexes.
+pub fn create_table(table: &str) -> String {
+    format!(
+        "CREATE TABLE {table} ({COLUMNS}); CREATE INDEX ON {table} (val); \
+         CREATE UNIQUE INDEX ON {table} (txn DESC, id)"
+    )
+}
 
 /// How many rows `account` has.
 pub const ACCOUNTS: i64 = 12;
@@ -77,7 +85,7 @@ impl Step {
                 format!("DELETE FROM {table} WHERE id >= {low} AND id <= {high}")
             }
             Step::Truncate(table) => format!("TRUNCATE {table}"),
-            Step::Create(table) => format!("CREATE TABLE {table} ({COLUMNS})"),
+            Step::Create(table) => create_table(table),
             Step::Drop(table) => format!("DROP TABLE {table}"),
             Step::Move(from, to, amount) => format!(
                 "UPDATE account SET balance = balance - {amount} WHERE id = {from}; \
@@ -123,7 +131,8 @@ impl Step {
             }
             Step::Create(table) => {
                 tables.insert(table.clone(), Table::new());
-                "CREATE TABLE".to_owned()
+                let tags = ["CREATE TABLE", "CREATE INDEX", "CREATE INDEX"];
+                return tags.map(str::to_owned).to_vec();
             }
             Step::Drop(table) => {
                 tables.remove(table);

@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 use access::btree::Key;
 use access::btree::{Direction, RowFate, Rows};
-use access::heap::{Duplicate, Fetched, Indexable};
+use access::heap::{BuildRow, Duplicate, Fetched};
 use access::{BTree, Heap};
 use catalog::{IndexDef, NewIndex, TableDef};
 use smallvec::SmallVec;
@@ -25,8 +25,11 @@ use types::{Datum, Row, SqlState, TupleId, Xid};
 use super::{Engine, told};
 use crate::error::{Error, Result};
 use crate::plan::conditions::key_columns;
-use crate::storage::{Flow, IndexScan, Version};
+use crate::storage::{Flow, IndexScan, Storage, Version};
 use crate::values::{self, Style};
+
+/// Interrupts are looked for once in so many rows.
+const INTERRUPT_EVERY: u64 = 256;
 
 /// The rows of a table, as a unique index asks for them.
 pub(super) struct RowsOf<'a> {
@@ -66,9 +69,13 @@ pub(super) fn key_of(index: &IndexDef, row: &[Datum]) -> Result<Key> {
 
 /// The columns and values of a key, as messages show them: `(a, b)=(1, x)`.
 pub(super) fn describe(table: &TableDef, index: &IndexDef, row: &[Datum]) -> String {
+    described(table, index, &values_of(index, row))
+}
+
+fn described(table: &TableDef, index: &IndexDef, values: &[Datum]) -> String {
     let names: Vec<&str> =
         index.columns.iter().map(|column| table.columns[column.column].name.as_str()).collect();
-    let values: Vec<String> = values_of(index, row)
+    let values: Vec<String> = values
         .iter()
         .map(|value| match value {
             Datum::Null => "null".to_owned(),
@@ -86,10 +93,12 @@ pub(super) fn duplicate(table: &TableDef, index: &IndexDef, row: &[Datum]) -> Er
 }
 
 /// `23505` for a unique index that cannot be made.
-fn duplicated(table: &TableDef, index: &IndexDef, row: &[Datum]) -> Error {
+fn duplicated(table: &TableDef, index: &IndexDef, key: &Key) -> Result<Error> {
+    let values = key.decode(&key_columns(index));
+    let values = values.map_err(|_| Error::internal("key that was just made cannot be read"))?;
     let message = format!("could not create unique index \"{}\"", index.name);
-    Error::new(SqlState::UNIQUE_VIOLATION, message)
-        .detail(format!("Key {} is duplicated.", describe(table, index, row)))
+    Ok(Error::new(SqlState::UNIQUE_VIOLATION, message)
+        .detail(format!("Key {} is duplicated.", described(table, index, &values))))
 }
 
 impl Engine {
@@ -195,25 +204,45 @@ impl Engine {
         indexes.iter().try_for_each(|index| self.tree(index).create(xid).map_err(told))
     }
 
-    /// Makes the entries of an empty index for all rows of its table.
+    /// Makes the entries of an index in a new file for all rows of its table.
     fn fill_index(&self, table: &TableDef, index: &IndexDef) -> Result<()> {
         let heap = self.heap(table);
-        let tree = self.tree(index);
-        self.with_transaction(|tx| {
-            let xid = tx.xid().ok_or_else(|| Error::internal("index without a transaction"))?;
-            tree.create(xid).map_err(told)?;
-            let mut scan = heap.scan_roots(tx).map_err(told)?;
+        let mut build = self.tree(index).begin_build(self.memory.get());
+        let columns: Vec<usize> = index.columns.iter().map(|column| column.column).collect();
+        self.with_transaction(|_| {
+            let mut scan = heap.build_scan(&columns).map_err(told)?;
             let mut row = Row::new();
-            while let Some(Indexable { root, alive, bytes }) = scan.next().map_err(told)? {
-                heap.decode(root, bytes, None, &mut row).map_err(told)?;
-                let key = key_of(index, &row)?;
-                let mut rows = RowsOf { heap, tx, txn: &self.rooms.txn };
-                let unique = (index.unique && alive).then_some(&mut rows as &mut dyn Rows);
-                if tree.insert(xid, &key, root, unique).map_err(told)?.is_err() {
-                    return Err(duplicated(table, index, &row));
+            let mut count = 0_u64;
+            while let Some(BuildRow { root, alive, bytes }) = scan.next().map_err(told)? {
+                if count.is_multiple_of(INTERRUPT_EVERY) {
+                    self.check_interrupts()?;
                 }
+                count += 1;
+                heap.decode(root, bytes, None, &mut row).map_err(told)?;
+                build.push(&key_of(index, &row)?, root, alive).map_err(told)?;
             }
             Ok(())
-        })
+        })?;
+        let mut progress = |_| self.check_interrupts().map_err(Stopped::from);
+        match build.finish(index.unique, &mut progress) {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(twice)) => Err(duplicated(table, index, &twice.key)?),
+            Err(Stopped(error)) => Err(error),
+        }
+    }
+}
+
+/// Why a build has stopped.
+struct Stopped(Error);
+
+impl From<access::Error> for Stopped {
+    fn from(error: access::Error) -> Self {
+        Stopped(told(error))
+    }
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Stopped(error)
     }
 }

@@ -16,6 +16,7 @@ use crate::error::{Error, Report, Result};
 use crate::output::Output;
 use crate::planned::{CreateIndex, Key, Reindex};
 use crate::session::Weight;
+use crate::storage::Storage;
 
 /// Makes the indexes and constraints of a table that was just made.
 pub(super) fn create_keys(
@@ -87,12 +88,23 @@ pub(super) fn create_index(
     Ok("CREATE INDEX".to_owned())
 }
 
-/// An index with its table, the table locked `AccessExclusive`.
+/// An index with its table, the table locked.
 pub(super) type Opened = (Rc<TableDef>, Rc<IndexDef>);
 
 /// Opens an index by its name: its table is locked first, then the index is looked for again.
 pub(super) fn open_index(execution: &Execution<'_>, name: &TableName) -> Result<Option<Opened>> {
-    let storage = &execution.session.storage;
+    open_in(&execution.session.storage, name, LockMode::AccessExclusive)
+}
+
+/// Checks an index, with its table locked SHARE: writers are kept out.
+pub(crate) fn check_index(storage: &Rc<dyn Storage>, name: &TableName) -> Result<()> {
+    match open_in(storage, name, LockMode::Share)? {
+        Some((table, index)) => storage.check_index(&table, &index),
+        None => Err(undefined_table(name).without_position()),
+    }
+}
+
+fn open_in(storage: &Rc<dyn Storage>, name: &TableName, mode: LockMode) -> Result<Option<Opened>> {
     loop {
         let schema = name.schema.as_deref();
         let found = storage.define(|catalog, tx| catalog.lookup(tx, schema, &name.name))?;
@@ -110,7 +122,7 @@ pub(super) fn open_index(execution: &Execution<'_>, name: &TableName) -> Result<
         let Some(table) = table else { continue };
         let by_name =
             TableName { schema: Some(table.schema.clone()), name: table.name.clone(), at: 0 };
-        let Some(table) = storage.open(&by_name, LockMode::AccessExclusive)? else { continue };
+        let Some(table) = storage.open(&by_name, mode)? else { continue };
         if let Some(index) = table.index(found.oid).filter(|index| index.name == name.name) {
             let index = Rc::clone(index);
             return Ok(Some((table, index)));

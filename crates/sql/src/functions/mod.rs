@@ -105,6 +105,8 @@ pub(crate) trait Environment {
     fn sleep(&self, seconds: f64) -> Result<()>;
     /// Bytes of the main fork of a table.
     fn relation_size(&self, name: &str) -> Result<i64>;
+    /// Checks an index, as a tree and against its table; `XX002` if it is damaged.
+    fn check_index(&self, name: &str) -> Result<()>;
 }
 
 /// The ends that the log has.

@@ -21,6 +21,12 @@ fn version() -> String {
     )
 }
 
+/// The agreement with the table is looked at in any case.
+fn check_index(env: &dyn Environment, values: Values<'_, '_>) -> Result<Datum> {
+    env.check_index(text_at(values, 0)?)?;
+    text("")
+}
+
 type SessionCode = fn(&dyn Environment, Values<'_, '_>) -> Result<Datum>;
 
 const fn stable(
@@ -168,6 +174,8 @@ pub(super) static TABLE: &[Function] = &[
     volatile("pg_relation_size", &[Text], Int8, |env, values| {
         Ok(Datum::Int8(env.relation_size(text_at(values, 0)?)?))
     }),
+    volatile("bt_index_check", &[Text], Text, check_index),
+    volatile("bt_index_check", &[Text, Bool], Text, check_index),
     stable("current_setting", &[Text], Text, setting),
     stable("current_setting", &[Text, Bool], Text, setting),
     Function {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use access::Heap;
+use access::{Heap, Shape};
 use buffer::Ring;
 use catalog::{RelationSize, TableDef};
 use txn::Transaction;
@@ -64,7 +64,9 @@ pub(crate) fn vacuum(
 }
 
 fn sweep(rooms: &Rooms, table: &TableDef, work: &mut Work<'_, '_>) -> Result<Swept> {
-    let heap = Heap::new(&rooms.access, table.relfile, &table.types);
+    // In a table with indexes what is dead keeps its line pointer: entries lead to it.
+    let shape = Shape { indexed: &table.indexed, fill_factor: table.fill_factor() };
+    let heap = Heap::new(&rooms.access, table.relfile, &table.types).with(shape);
     let ring = Ring::bulk_read(rooms.pool.buffers());
     let pages = heap.nblocks().map_err(told)?;
     let progress = Progress::vacuum(table.oid, pages);

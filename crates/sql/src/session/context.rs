@@ -9,7 +9,7 @@ use types::{Lsn, Row};
 use super::settings::SessionSettings;
 use crate::bind::TableName;
 use crate::error::{Error, Report, Result};
-use crate::exec::undefined_table;
+use crate::exec::{check_index, undefined_table};
 use crate::functions::{Environment, LogPosition};
 use crate::output::Output;
 use crate::plan::path::Allowed;
@@ -226,6 +226,10 @@ impl Environment for Context {
 
     fn sleep(&self, seconds: f64) -> Result<()> {
         self.storage.sleep(seconds)
+    }
+
+    fn check_index(&self, name: &str) -> Result<()> {
+        check_index(&self.storage, &parse_name(name)?)
     }
 
     fn relation_size(&self, name: &str) -> Result<i64> {
