@@ -33,6 +33,9 @@ pub enum Error {
     /// The log or the control file cannot be read.
     #[error("{0}")]
     Wal(#[from] wal::Error),
+    /// An index cannot be read.
+    #[error("{0}")]
+    Access(#[from] access::Error),
     /// A wrong argument that the command line alone does not show.
     #[error("{0}")]
     Usage(String),

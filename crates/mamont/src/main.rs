@@ -5,12 +5,14 @@
 //!  shell, bench              client.rs ── line protocol ──► a running server
 //!  waldump, controldata      wal's own readers ───────────► pg_wal/, global/pg_control
 //!  page verify               buffer's own checksum ───────► base/
+//!  check                     access's own checker ────────► base/
 //! ```
 //!
 //! The exit status is 0 when all went well, 1 when something was wrong, 2 for a wrong command
 //! line. A reader of our output that goes away (`mamont waldump | head`) ends us quietly.
 
 mod bench;
+mod check;
 mod client;
 mod clock;
 mod controldata;
@@ -46,6 +48,8 @@ enum Command {
     Waldump(waldump::Arguments),
     /// Prints the control file
     Controldata(controldata::Arguments),
+    /// Checks the indexes of a server that has been shut down
+    Check(check::Arguments),
     /// Looks at pages of relation files
     #[command(subcommand)]
     Page(page::Command),
@@ -74,6 +78,7 @@ fn run(command: &Command, out: &mut impl Write) -> Result<ExitCode, Error> {
         Command::Bench(arguments) => bench::run(arguments, out),
         Command::Waldump(arguments) => waldump::run(arguments, out),
         Command::Controldata(arguments) => controldata::run(arguments, out),
+        Command::Check(arguments) => check::run(arguments, out),
         Command::Page(command) => page::run(command, out),
     }
 }
@@ -94,6 +99,7 @@ mod tests {
             "mamont bench data --rows 10",
             "mamont waldump -p data 0/1000028 0/2000000 --stats --rmgr heap --rmgr transaction",
             "mamont controldata data",
+            "mamont check data",
             "mamont page verify base/1 base/2",
         ];
         for line in good {

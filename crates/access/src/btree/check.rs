@@ -56,15 +56,55 @@ pub struct Checked {
     pub problems: Vec<Problem>,
 }
 
-/// Checks an index. `entry` is called for every entry in order, with its key, its row's place, and
-/// whether it is marked dead; what it returns is a problem of that entry.
-pub fn check(
-    tree: &BTree<'_>,
-    entry: &mut dyn FnMut(&Key, TupleId, bool) -> Option<String>,
-) -> Result<Checked, Error> {
-    let blocks = tree.nblocks()?;
-    let seen = vec![false; blocks as usize];
-    let mut checker = Checker { tree, entry, seen, found: Checked::default(), key: Key::default() };
+/// What the caller says of an entry: its key, its row's place, and whether it is marked dead. What it
+/// returns is a problem of that entry.
+pub type EntryCheck<'c> = &'c mut dyn FnMut(&Key, TupleId, bool) -> Option<String>;
+
+/// Where the pages of an index come from.
+pub trait Pages {
+    /// How many there are.
+    fn blocks(&mut self) -> Result<BlockNo, Error>;
+
+    /// A page, or what is wrong with it as a page.
+    fn page(&mut self, block: BlockNo) -> Result<Result<PageBytes, String>, Error>;
+}
+
+/// The pages of an index of a running server.
+impl Pages for BTree<'_> {
+    fn blocks(&mut self) -> Result<BlockNo, Error> {
+        self.nblocks()
+    }
+
+    fn page(&mut self, block: BlockNo) -> Result<Result<PageBytes, String>, Error> {
+        let pin = match self.pin(block) {
+            Ok(pin) => pin,
+            Err(Error::Buffer(error @ buffer::Error::BadPage(_))) => {
+                return Ok(Err(error.to_string()));
+            }
+            Err(error) => return Err(error),
+        };
+        let mut page = PageBytes([0; PAGE_SIZE]);
+        pin.shared().copy_to(&mut page);
+        Ok(Ok(page))
+    }
+}
+
+/// Whether a relation file that begins with this page is an index.
+pub fn is_index(first: &PageBytes) -> bool {
+    super::page::is_meta(first)
+}
+
+/// Checks an index. `entry` is called for every entry, in order.
+pub fn check(tree: &BTree<'_>, entry: EntryCheck<'_>) -> Result<Checked, Error> {
+    let mut pages = *tree;
+    check_pages(&mut pages, entry)
+}
+
+/// As [`check`], whatever the pages come from.
+pub fn check_pages(pages: &mut dyn Pages, entry: EntryCheck<'_>) -> Result<Checked, Error> {
+    let seen = vec![false; pages.blocks()? as usize];
+    let (found, key) = (Checked::default(), Key::default());
+    let mut checker = Checker { pages, entry, seen, found, key };
     let Some(root) = checker.meta()? else { return Ok(checker.found) };
     checker.found.levels = root.level + 1;
     let mut above = vec![Downlink { low: Vec::new(), child: root.block, parent: META, offset: 0 }];
@@ -83,9 +123,9 @@ struct Downlink {
     offset: u16,
 }
 
-struct Checker<'c, 'a> {
-    tree: &'c BTree<'a>,
-    entry: &'c mut dyn FnMut(&Key, TupleId, bool) -> Option<String>,
+struct Checker<'c> {
+    pages: &'c mut dyn Pages,
+    entry: EntryCheck<'c>,
     /// Pages that were met in the tree.
     seen: Vec<bool>,
     found: Checked,
@@ -103,7 +143,7 @@ struct Walk {
     after_incomplete: bool,
 }
 
-impl Checker<'_, '_> {
+impl Checker<'_> {
     fn complain(&mut self, block: BlockNo, offset: u16, what: impl Into<String>) {
         if self.found.problems.len() < PROBLEMS_MAX {
             self.found.problems.push(Problem { block, offset, what: what.into() });
@@ -116,21 +156,18 @@ impl Checker<'_, '_> {
             self.complain(block, 0, "page lies behind the end of the file");
             return Ok(None);
         }
-        let pin = match self.tree.pin(block) {
-            Ok(pin) => pin,
-            Err(Error::Buffer(error @ buffer::Error::BadPage(_))) => {
-                self.complain(block, 0, error.to_string());
-                return Ok(None);
+        match self.pages.page(block)? {
+            Ok(page) => Ok(Some(page)),
+            Err(what) => {
+                self.complain(block, 0, what);
+                Ok(None)
             }
-            Err(error) => return Err(error),
-        };
-        let mut page = PageBytes([0; PAGE_SIZE]);
-        pin.shared().copy_to(&mut page);
-        Ok(Some(page))
+        }
     }
 
     fn meta(&mut self) -> Result<Option<Root>, Error> {
         let Some(page) = self.copy(META)? else { return Ok(None) };
+        // It was there, so it has a place in the list.
         self.seen[META as usize] = true;
         match read_meta(&page) {
             Ok(root) => Ok(Some(root)),

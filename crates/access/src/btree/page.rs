@@ -199,6 +199,12 @@ pub(super) struct Root {
     pub level: u16,
 }
 
+/// Whether this is a meta page, sound or not.
+pub(super) fn is_meta(page: &impl PageAccess) -> bool {
+    let shape = page.is_sane() && usize::from(page.special()) == SPECIAL;
+    shape && (page.flags() == flag::META || page.u32_at(SPECIAL) == MAGIC)
+}
+
 /// What the meta page says.
 pub(super) fn read_meta(page: &impl PageAccess) -> Result<Root, Malformed> {
     let sane = page.is_sane() && usize::from(page.special()) == SPECIAL;
