@@ -35,6 +35,8 @@ pub struct Access {
     targets: RefCell<HashMap<RelFileNumber, Target>>,
     /// The horizon as it was when last asked for; the true one is at least this.
     horizon: Cell<Xid>,
+    /// Where the trees of indexes begin, as last seen: block and level. It may be out of date.
+    roots: RefCell<HashMap<RelFileNumber, (BlockNo, u16)>>,
     /// A buffer for building row versions.
     scratch: RefCell<Vec<u8>>,
     /// A page and the room it will have, which the map does not know yet: so deleting many rows of
@@ -53,6 +55,7 @@ impl Access {
             txn,
             targets: RefCell::default(),
             horizon: Cell::new(Xid::INVALID),
+            roots: RefCell::default(),
             scratch: RefCell::default(),
             freed: Cell::new(None),
             fresh: RefCell::new(None),
@@ -129,6 +132,23 @@ impl Access {
         self.horizon.get()
     }
 
+    /// Where the tree of an index begins, if this session remembers it; it may have grown since.
+    pub(crate) fn root_of(&self, rel: RelFileNumber) -> Option<(BlockNo, u16)> {
+        self.roots.borrow().get(&rel).copied()
+    }
+
+    /// Remembers where the tree of an index begins, or forgets it.
+    pub(crate) fn set_root_of(&self, rel: RelFileNumber, root: Option<(BlockNo, u16)>) {
+        let mut roots = self.roots.borrow_mut();
+        if roots.len() >= TARGETS_MAX {
+            roots.clear();
+        }
+        match root {
+            Some(root) => roots.insert(rel, root),
+            None => roots.remove(&rel),
+        };
+    }
+
     /// Lends the scratch buffer to `work`.
     pub(crate) fn with_scratch<R>(&self, work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
         let mut buffer = self.scratch.take();
@@ -191,6 +211,7 @@ impl Access {
     /// Forgets what a relation that goes away has left here.
     pub(crate) fn forget_relation(&self, rel: RelFileNumber) {
         self.targets.borrow_mut().remove(&rel);
+        self.roots.borrow_mut().remove(&rel);
         if self.freed.get().is_some_and(|(noted, ..)| noted == rel) {
             self.freed.set(None);
         }

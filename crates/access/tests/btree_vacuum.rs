@@ -176,6 +176,34 @@ fn an_entry_that_came_after_the_one_that_was_read_is_not_marked() {
     assert_eq!(entries(&tree, KeyRange::all(), Direction::Forward).len(), 10);
 }
 
+/// A split beside a vacuum moves dead entries to a free page that the vacuum has passed already: it
+/// goes back for them.
+#[test]
+fn what_a_split_moves_behind_the_vacuum_is_found() {
+    let world = World::new(256);
+    let rel = index(&world);
+    let tree = tree(&world, rel);
+    // The first pages of the file become free.
+    fill(&world, rel, 0..10_000);
+    tree.bulk_delete(&mut |place| number(place) < 5000).expect("vacuum");
+    let_an_xid_pass(&world);
+    assert!(tree.bulk_delete(&mut |_| false).expect("vacuum").pages_free >= 5);
+    let (before, mut visited) = (blocks(&world, rel), 0);
+    let mut dead = |place| (5000..10_000).contains(&number(place));
+    let mut split_what_is_ahead = || {
+        visited += 1;
+        if visited == 11 {
+            // All over the second half, so that its full pages split; each takes a free page.
+            (5000..10_000).step_by(5).for_each(|n| add(&tree, &int(n), place(n as u32 + 50_000)));
+        }
+        Ok::<(), access::Error>(())
+    };
+    let done = tree.bulk_delete_with(&mut dead, &mut split_what_is_ahead).expect("vacuum");
+    assert_eq!(blocks(&world, rel), before, "the free pages were enough");
+    assert_eq!((done.removed, done.remaining), (5000, 1000), "{done:?}");
+    check(&tree);
+}
+
 /// Writers insert, one process vacuums what another has inserted and given up, readers look for what
 /// stays: nothing that stays is ever missed, and the tree is whole at the end.
 #[test]

@@ -3,11 +3,13 @@
 //! One page is locked at a time. What was read of a page may be out of date when the next is
 //! locked: that page was split, and the target lies to its right; or it was removed, and its key
 //! space went to the right.
+//!
+//! A session remembers where the tree begins, which saves it the meta page.
 
 use types::BlockNo;
 
 use super::BTree;
-use super::page::{Node, Target, flag};
+use super::page::{NONE, Node, Root, Target, flag};
 use crate::error::Error;
 use crate::tuple::Malformed;
 
@@ -37,6 +39,20 @@ pub(super) enum Mode {
     Holding(BlockNo),
 }
 
+/// Where a root is known from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// From the meta page, just now.
+    Known,
+    /// From an earlier search.
+    Remembered,
+}
+
+/// Whether this is the first page of a level, so that everything can be found from it.
+fn begins_a_level(page: &impl Node, level: u16) -> bool {
+    page.is_on(level) && !page.is_ignored() && page.left() == NONE
+}
+
 impl<'a> BTree<'a> {
     /// The page of that level to begin with; to be checked, and to be left to the right until it is
     /// responsible for the target.
@@ -46,18 +62,25 @@ impl<'a> BTree<'a> {
         level: u16,
         mode: Mode,
     ) -> Result<Entrance, Error> {
-        let root = self.root()?;
-        if root.level < level {
-            return Err(self.bad(root.block, Malformed("root is below the level looked for")));
-        }
-        let (mut block, mut at) = (root.block, root.level);
+        let mut root = self.begin(level, mode)?;
         let (mut low, mut steps) = (Vec::new(), Steps::default());
+        let (mut block, mut at) = (root.0.block, root.0.level);
         while at > level {
             if mode == Mode::Holding(block) {
                 return Err(self.bad(block, Malformed("page is its own ancestor")));
             }
             let pin = self.pin(block)?;
             let page = pin.shared();
+            if root.1 == Trust::Remembered {
+                root.1 = Trust::Known;
+                if !begins_a_level(&page, at) || self.on(block, page.onward(target))?.is_some() {
+                    drop(page);
+                    self.access.set_root_of(self.rel, None);
+                    root = self.begin(level, mode)?;
+                    (block, at) = (root.0.block, root.0.level);
+                    continue;
+                }
+            }
             self.check_level(block, &page, at)?;
             if let Some(right) = self.on(block, page.onward(target))? {
                 self.step(&mut steps, right)?;
@@ -83,6 +106,26 @@ impl<'a> BTree<'a> {
             return Err(self.bad(block, Malformed("page is its own parent")));
         }
         Ok(Entrance { block, low })
+    }
+
+    /// The root, from memory if the level looked for lies below it. A remembered root may have been
+    /// split, with others above it; but as long as nothing lies to the right of it that is looked for,
+    /// it leads there.
+    ///
+    /// Who holds a page goes by the meta page: the remembered root may have become any page, and the
+    /// order of locks would not hold.
+    fn begin(&self, level: u16, mode: Mode) -> Result<(Root, Trust), Error> {
+        let holds = matches!(mode, Mode::Holding(_));
+        let remembered = self.access.root_of(self.rel).filter(|_| !holds);
+        if let Some((block, at)) = remembered.filter(|(_, at)| *at > level) {
+            return Ok((Root { block, level: at }, Trust::Remembered));
+        }
+        let root = self.root()?;
+        if root.level < level {
+            return Err(self.bad(root.block, Malformed("root is below the level looked for")));
+        }
+        self.access.set_root_of(self.rel, Some((root.block, root.level)));
+        Ok((root, Trust::Known))
     }
 
     /// Counts a step to a sibling.
