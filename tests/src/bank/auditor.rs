@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::agreement::prefer_indexes;
 use super::{ACCOUNTS, Office, TOTAL};
 use crate::client::Client;
 use crate::draw::Draw;
@@ -25,6 +26,9 @@ pub(super) fn work(office: &Office, number: usize, audits: &Audits, mut draw: Dr
             Ok(None) => break,
             Err(why) => return office.violation(&who, &why),
         };
+        if draw.percent(50) && prefer_indexes(&mut session).is_err() {
+            continue;
+        }
         while !office.is_closed() {
             match audit(&mut session, audits, &mut draw) {
                 Ok(()) => {}

@@ -14,13 +14,15 @@
 //!   reads the whole table, ranges of it, groups, or one account after the other, by whatever plan.
 //! - No update is lost: tellers that read balances under repeatable read and write back what they have
 //!   computed would change the sum.
-//! - After a crash each account is there once, the sum is what it was, and the ledger has of each
-//!   teller no older transfer than the last that was answered, and no younger than the last that was
-//!   sent: a transfer and its line in the ledger are one transaction.
+//! - After a crash each account is there once, the sum is what it was, the same accounts are found by
+//!   every index as in the table, and the ledger has of each teller no older transfer than the last
+//!   that was answered, and no younger than the last that was sent: a transfer and its line in the
+//!   ledger are one transaction.
 //!
 //! What the server does not know yet is left out of the housekeeping: whether it knows a statement is
 //! asked at the beginning of a run, and the summary tells how often each was done.
 
+mod agreement;
 pub mod auditor;
 pub mod housekeeper;
 pub mod order;

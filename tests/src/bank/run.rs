@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
+use super::agreement::disagreements;
 use super::auditor::{self, Audits};
 use super::housekeeper::Chores;
 use super::order::{Order, Summary};
@@ -191,6 +192,9 @@ impl Bank {
                 ids.len()
             ));
         }
+        let accounts: BTreeSet<(i64, i64)> = accounts.into_iter().collect();
+        let disagreements = disagreements(&mut session, &accounts);
+        wrong.extend(disagreements.map_err(|e| format!("comparing: {e}"))?);
         for teller in &mut self.tellers {
             let lines: Vec<i64> = ledger
                 .iter()
