@@ -26,6 +26,14 @@ use crate::setup::Setup;
 /// So many rounds are run with one configuration before the next is drawn.
 const ROUNDS_A_CONFIGURATION: u32 = 10;
 const AUDITORS: usize = 2;
+/// Autovacuum comes as often as it can, for a handful of rows.
+const AUTOVACUUM: [(&str, &str); 5] = [
+    ("autovacuum_naptime", "1s"),
+    ("autovacuum_vacuum_threshold", "20"),
+    ("autovacuum_vacuum_scale_factor", "0"),
+    ("autovacuum_analyze_threshold", "20"),
+    ("autovacuum_analyze_scale_factor", "0"),
+];
 
 /// A round that has shown a fault.
 #[derive(Debug)]
@@ -69,6 +77,9 @@ struct Bank {
 impl Bank {
     fn open(order: &Order) -> Bank {
         let mut setup = Setup::new().allow_crashes().set("deadlock_timeout", "20ms");
+        for (name, value) in AUTOVACUUM {
+            setup.change(name, value);
+        }
         if let Some(mutant) = &order.mutant {
             setup = setup.with_mutant(mutant);
         }
