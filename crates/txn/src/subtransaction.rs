@@ -40,7 +40,7 @@ pub(crate) const STATUS_PAGES_MAX: usize = 28;
 /// Ids of live subtransactions that a transaction may have: a COMMIT spends 10 bytes on each.
 pub(crate) const PARTS_MAX: usize = 1 << 18;
 
-const _: () = assert!(PARTS_MAX as u64 * 10 + (STATUS_PAGES_MAX as u64 * 9 << 10) < 4 << 20);
+const _: () = assert!(PARTS_MAX as u64 * 10 + ((STATUS_PAGES_MAX as u64 * 9) << 10) < 4 << 20);
 
 /// An open subtransaction: where its share in each list begins.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::clock::now_ns;
 use crate::crash::conversation::{Conversation, Request, Trouble, joined};
 use crate::crash::history::{Attempt, Outcome};
-use crate::crash::step::Step;
+use crate::crash::step::{How, Step};
 use crate::draw::Draw;
 
 /// How the statements are spread over lines.
@@ -52,9 +52,11 @@ impl Plan {
     pub fn draw(draw: &mut Draw, attempt: Attempt, tags: Vec<Vec<String>>) -> Plan {
         let copy = attempt.steps.iter().position(|s| matches!(s, Step::Copy(..)));
         let copy_is_last = copy.is_none_or(|at| at + 1 == attempt.steps.len());
+        let needs = |part: fn((bool, bool)) -> bool| attempt.steps.iter().any(|s| part(s.needs()));
+        let (begin, lines) = (needs(|needs| needs.0), needs(|needs| needs.1));
         let form = match draw.below(10) {
-            0..4 if copy_is_last => Form::OneLine,
-            4..6 if copy.is_none() => Form::OneLineBegin,
+            0..4 if copy_is_last && !begin => Form::OneLine,
+            0..6 if copy.is_none() && !lines => Form::OneLineBegin,
             6..8 => Form::Pipelined,
             _ => Form::Stepwise,
         };
@@ -81,11 +83,7 @@ impl Plan {
             if self.mistake_at() == Some(i) {
                 all.push(Request::new(Step::Fail.sql(seq), &[]));
             }
-            all.push(Request {
-                line: step.sql(seq),
-                data: step.copy_lines(seq),
-                tags: tags.clone(),
-            });
+            requests_of(step, (seq, 1), &mut tags.iter().cloned(), &mut all);
         }
         all
     }
@@ -143,9 +141,12 @@ impl Plan {
             return self.vanish(session, &requests);
         }
         let mut run = Conversation::new(tolerated, self.intent);
-        let done = match self.form {
-            Form::Pipelined => run.pipelined(session, &requests),
-            _ => run.stepwise(session, &requests, &mut self.attempt.sent_ns),
+        // What is sent ahead would go on from a savepoint after an error that nobody planned.
+        let parts = self.attempt.steps.iter().any(|step| step.needs().0);
+        let ahead = self.form == Form::Pipelined && (tolerated.is_empty() || !parts);
+        let done = match ahead {
+            true => run.pipelined(session, &requests),
+            false => run.stepwise(session, &requests, &mut self.attempt.sent_ns),
         };
         let may_commit = run.asked && !run.failed && self.intent == Intent::Commit;
         if may_commit {
@@ -188,4 +189,35 @@ impl Plan {
         session.send_raw(&bytes[..bytes.len() - 1])?;
         Err(Trouble::Disconnected)
     }
+}
+
+/// The lines of a step at a depth of savepoints; `tags` are those that the server must answer its statements with.
+fn requests_of(
+    step: &Step,
+    (seq, depth): (i64, usize),
+    tags: &mut dyn Iterator<Item = String>,
+    all: &mut Vec<Request>,
+) {
+    let (steps, end) = match step {
+        Step::Within(steps) => (steps, "RELEASE"),
+        Step::Undone(steps, _) => (steps, "ROLLBACK TO"),
+        _ => {
+            let count = if matches!(step, Step::Move(..)) { 2 } else { 1 };
+            let (line, data) = (step.sql(seq), step.copy_lines(seq));
+            all.push(Request {
+                line,
+                data,
+                tags: tags.take(count).collect(),
+                ..Request::default()
+            });
+            return;
+        }
+    };
+    all.push(Request::answered(&format!("SAVEPOINT s{depth}"), tags.next()));
+    steps.iter().for_each(|step| requests_of(step, (seq, depth + 1), tags, all));
+    if let Step::Undone(_, How::ByMistake) = step {
+        let line = Step::Fail.sql(seq);
+        all.push(Request { line, mistake: true, ..Request::default() });
+    }
+    all.push(Request::answered(&format!("{end} s{depth}"), tags.next()));
 }

@@ -29,17 +29,23 @@ impl From<io::Error> for Trouble {
 }
 
 /// A line to send, the data that follows it, and the tags that must come back.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Request {
     pub(crate) line: String,
     pub(crate) data: Option<Vec<String>>,
     pub(crate) tags: Vec<String>,
+    /// It fails, and the next request rolls back to a savepoint.
+    pub(crate) mistake: bool,
 }
 
 impl Request {
     pub(crate) fn new(line: impl Into<String>, tags: &[&str]) -> Request {
         let tags = tags.iter().map(|t| (*t).to_owned()).collect();
-        Request { line: line.into(), data: None, tags }
+        Request { line: line.into(), tags, ..Request::default() }
+    }
+
+    pub(crate) fn answered(line: &str, tag: Option<String>) -> Request {
+        Request { line: line.to_owned(), tags: tag.into_iter().collect(), ..Request::default() }
     }
 
     /// The line and its data as they are sent.
@@ -62,7 +68,7 @@ pub(crate) fn joined(statements: Vec<Request>) -> Request {
     let line = lines.join("; ");
     let tags = statements.iter().flat_map(|s| s.tags.clone()).collect();
     let data = statements.into_iter().next_back().and_then(|s| s.data);
-    Request { line, data, tags }
+    Request { line, data, tags, mistake: false }
 }
 
 /// The conversation of one attempt.
@@ -152,9 +158,12 @@ impl<'a> Conversation<'a> {
             return wrong("COPYIN too often or not at all");
         }
         if let Some(error) = &reply.error {
+            if request.mistake && !self.failed && error.sqlstate == "22012" {
+                return Ok(());
+            }
             let tolerated = self.tolerated.contains(&error.sqlstate)
                 || (error.sqlstate == "22012" && self.intent == Intent::Fail)
-                || (error.sqlstate == "25P02" && self.failed);
+                || (matches!(error.sqlstate.as_str(), "25P02" | "3B001") && self.failed);
             self.failed = true;
             return if tolerated { Ok(()) } else { wrong("an error that nothing called for") };
         }

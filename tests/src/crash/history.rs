@@ -51,10 +51,7 @@ pub struct Attempt {
 impl Attempt {
     /// Its row of `log`.
     pub fn log_row(&self) -> LogRow {
-        let moves = self.steps.iter().filter_map(|step| match step {
-            Step::Move(from, to, amount) => Some((*from, *to, *amount)),
-            _ => None,
-        });
+        let moves = self.steps.iter().flat_map(Step::moves);
         LogRow { seen: self.seen.clone(), moves: moves.collect() }
     }
 }

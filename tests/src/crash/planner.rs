@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::crash::step::{ACCOUNTS, NewRow, Step, Table, Tables};
+use crate::crash::step::{ACCOUNTS, How, NewRow, Step, Table, Tables};
 use crate::draw::Draw;
 
 /// Draws the steps of a client's transactions.
@@ -45,7 +45,10 @@ impl Planner {
         let count = 1 + draw.below(4) as usize;
         let mut steps: Vec<(Step, Vec<String>)> = Vec::new();
         while steps.len() < count {
-            let step = self.step(draw, tables);
+            let step = match draw.percent(20) {
+                true => self.part(draw, tables, seq, 3),
+                false => self.step(draw, tables),
+            };
             let second_copy = matches!(step, Step::Copy(..))
                 && steps.iter().any(|(s, _)| matches!(s, Step::Copy(..)));
             if !second_copy {
@@ -54,6 +57,29 @@ impl Planner {
             }
         }
         steps
+    }
+
+    /// Some steps within a savepoint, among them further such parts, up to that depth.
+    fn part(&mut self, draw: &mut Draw, tables: &Tables, seq: i64, depth: u32) -> Step {
+        let mut tables = tables.clone();
+        // Now and then many: each has an id of its own.
+        let count = if draw.percent(3) { 60 } else { 1 + draw.below(3) as usize };
+        let mut steps = Vec::new();
+        while steps.len() < count {
+            let step = match draw.percent(if count > 3 { 90 } else { 35 }) && depth > 1 {
+                true => self.part(draw, &tables, seq, if count > 3 { 1 } else { depth - 1 }),
+                false => self.step(draw, &tables),
+            };
+            if !matches!(step, Step::Copy(..)) {
+                step.apply(&mut tables, seq);
+                steps.push(step);
+            }
+        }
+        match draw.below(4) {
+            0 | 1 => Step::Within(steps),
+            2 => Step::Undone(steps, How::AtWill),
+            _ => Step::Undone(steps, How::ByMistake),
+        }
     }
 
     fn step(&mut self, draw: &mut Draw, tables: &Tables) -> Step {
@@ -166,5 +192,8 @@ mod tests {
         assert!(has(|s| matches!(s, Step::Create(..))));
         assert!(has(|s| matches!(s, Step::Drop(..))));
         assert!(has(|s| matches!(s, Step::Move(..))));
+        assert!(has(|s| matches!(s, Step::Within(..))));
+        assert!(has(|s| matches!(s, Step::Undone(_, How::AtWill))));
+        assert!(has(|s| matches!(s, Step::Undone(_, How::ByMistake))));
     }
 }

@@ -62,13 +62,33 @@ pub enum Step {
     Drop(String),
     /// Moves an amount between two rows of `account`.
     Move(i64, i64, i64),
+    /// Does the steps within a savepoint, and releases it. None of them is a COPY.
+    Within(Vec<Step>),
+    /// Does the steps within a savepoint, and rolls back to it.
+    Undone(Vec<Step>, How),
     /// Divides by zero, so that the transaction fails.
     Fail,
+}
+
+/// How a part of a transaction comes to be undone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum How {
+    /// The client changes its mind.
+    AtWill,
+    /// A statement fails, and the client goes on from the savepoint. Each statement then needs a
+    /// line of its own.
+    ByMistake,
 }
 
 impl Step {
     /// The SQL, for the attempt `seq`. A COPY needs [`Step::copy_lines`] after it.
     pub fn sql(&self, seq: i64) -> String {
+        self.sql_at(seq, 1)
+    }
+
+    /// The SQL within so many savepoints, less one. Each depth has a name of its own, since one that
+    /// was rolled back to stays, and hides another of its name.
+    fn sql_at(&self, seq: i64, depth: usize) -> String {
         match self {
             Step::Insert(table, rows) => {
                 let row = |(id, val, note): &NewRow| {
@@ -91,7 +111,34 @@ impl Step {
                 "UPDATE account SET balance = balance - {amount} WHERE id = {from}; \
                  UPDATE account SET balance = balance + {amount} WHERE id = {to}"
             ),
+            Step::Within(steps) => {
+                let steps = joined(steps, seq, depth + 1);
+                format!("SAVEPOINT s{depth}; {steps}; RELEASE s{depth}")
+            }
+            Step::Undone(steps, _) => {
+                let steps = joined(steps, seq, depth + 1);
+                format!("SAVEPOINT s{depth}; {steps}; ROLLBACK TO s{depth}")
+            }
             Step::Fail => "SELECT 1 / 0".to_owned(),
+        }
+    }
+
+    /// Whether it needs BEGIN before it, and a line of its own for each statement.
+    pub fn needs(&self) -> (bool, bool) {
+        match self {
+            Step::Within(steps) => (true, steps.iter().any(|step| step.needs().1)),
+            Step::Undone(_, How::ByMistake) => (true, true),
+            Step::Undone(steps, How::AtWill) => (true, steps.iter().any(|step| step.needs().1)),
+            _ => (false, false),
+        }
+    }
+
+    /// What it moves between accounts for good.
+    pub fn moves(&self) -> Vec<(i64, i64, i64)> {
+        match self {
+            Step::Move(from, to, amount) => vec![(*from, *to, *amount)],
+            Step::Within(steps) => steps.iter().flat_map(Step::moves).collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -139,10 +186,26 @@ impl Step {
                 "DROP TABLE".to_owned()
             }
             Step::Move(..) => return vec!["UPDATE 1".to_owned(), "UPDATE 1".to_owned()],
+            Step::Within(steps) => return within(steps, tables, seq, "RELEASE"),
+            Step::Undone(steps, _) => {
+                let mut undone = tables.clone();
+                return within(steps, &mut undone, seq, "ROLLBACK");
+            }
             Step::Fail => return Vec::new(),
         };
         vec![tag]
     }
+}
+
+fn joined(steps: &[Step], seq: i64, depth: usize) -> String {
+    steps.iter().map(|step| step.sql_at(seq, depth)).collect::<Vec<_>>().join("; ")
+}
+
+fn within(steps: &[Step], tables: &mut Tables, seq: i64, end: &str) -> Vec<String> {
+    let mut tags = vec!["SAVEPOINT".to_owned()];
+    steps.iter().for_each(|step| tags.extend(step.apply(tables, seq)));
+    tags.push(end.to_owned());
+    tags
 }
 
 fn of<'a>(tables: &'a mut Tables, name: &str) -> &'a mut Table {
@@ -178,5 +241,23 @@ mod tests {
         let left: Vec<(i32, i64, i64)> =
             tables["t"].iter().map(|(id, row)| (*id, row.val, row.txn)).collect();
         assert_eq!(left, [(2, 25, 2), (5, 55, 2)]);
+    }
+
+    #[test]
+    fn the_model_undoes_a_part() {
+        let mut tables = Tables::from([("t".to_owned(), Table::new())]);
+        let insert = |id| Step::Insert("t".into(), vec![(id, 0, None)]);
+        let gone = Step::Undone(vec![insert(2), Step::Move(1, 2, 3)], How::AtWill);
+        let step = Step::Within(vec![insert(1), Step::Move(4, 5, 6), gone]);
+        let tags = step.apply(&mut tables, 1);
+        assert_eq!(tags[..2], ["SAVEPOINT", "INSERT 0 1"]);
+        assert_eq!(
+            tags[4..],
+            ["SAVEPOINT", "INSERT 0 1", "UPDATE 1", "UPDATE 1", "ROLLBACK", "RELEASE"]
+        );
+        assert_eq!(tables["t"].keys().copied().collect::<Vec<_>>(), [1]);
+        assert_eq!(step.moves(), [(4, 5, 6)]);
+        assert_eq!(step.needs(), (true, false));
+        assert_eq!(Step::Within(vec![Step::Undone(vec![], How::ByMistake)]).needs(), (true, true));
     }
 }

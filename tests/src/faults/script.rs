@@ -5,7 +5,7 @@
 
 use crate::crash::attempt::{Form, Intent, Plan};
 use crate::crash::history::{Attempt, History, Outcome};
-use crate::crash::step::{NewRow, Step};
+use crate::crash::step::{NewRow, Step, Tables};
 
 /// One thing that the client does.
 #[derive(Clone, Debug)]
@@ -99,20 +99,26 @@ pub fn plan(history: &History, form: Form, intent: Intent, steps: Vec<Step>) -> 
     };
     let mut tags = Vec::new();
     for step in steps {
-        let possible = match &step {
-            Step::Create(name) => !tables.contains_key(name),
-            Step::Insert(name, _)
-            | Step::Copy(name, _)
-            | Step::Update(name, ..)
-            | Step::Delete(name, ..)
-            | Step::Truncate(name)
-            | Step::Drop(name) => tables.contains_key(name),
-            Step::Move(..) | Step::Fail => true,
-        };
-        if possible {
+        if is_possible(&step, &tables) {
             tags.push(step.apply(&mut tables, attempt.seq));
             attempt.steps.push(step);
         }
     }
     (!attempt.steps.is_empty()).then_some(Plan { attempt, tags, form, intent })
+}
+
+fn is_possible(step: &Step, tables: &Tables) -> bool {
+    match step {
+        Step::Create(name) => !tables.contains_key(name),
+        Step::Insert(name, _)
+        | Step::Copy(name, _)
+        | Step::Update(name, ..)
+        | Step::Delete(name, ..)
+        | Step::Truncate(name)
+        | Step::Drop(name) => tables.contains_key(name),
+        Step::Within(steps) | Step::Undone(steps, _) => {
+            steps.iter().all(|step| is_possible(step, tables))
+        }
+        Step::Move(..) | Step::Fail => true,
+    }
 }

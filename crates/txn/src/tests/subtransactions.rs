@@ -128,9 +128,8 @@ fn ten_thousands_of_parts_commit_at_once_and_survive_a_crash() {
     let mut parts = Vec::new();
     for number in 0..40_000 {
         parts.push(part(&txn, &mut writer));
-        match number % 10 {
-            0 => txn.rollback_subtransaction(&mut writer, 0),
-            _ => {}
+        if number % 10 == 0 {
+            txn.rollback_subtransaction(&mut writer, 0);
         }
         txn.release_subtransaction(&mut writer, 0);
     }
