@@ -29,7 +29,7 @@ pub use error::Error;
 pub use fsm::FreeSpaceMap;
 pub use heap::vacuum;
 pub use heap::{
-    BuildRow, BuildScan, BulkInsert, Draw, Duplicate, Fetched, Heap, NewVersion, Outcome, Sample,
-    Sampled, Scan, Shape, Stored, Swept,
+    BuildRow, BuildScan, BulkInsert, Draw, Duplicate, Fetched, Heap, Locked, NewVersion, Outcome,
+    Sample, Sampled, Scan, Shape, Stored, Swept,
 };
 pub use vm::VisibilityMap;

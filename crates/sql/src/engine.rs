@@ -16,13 +16,13 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use access::{Access, Heap, Outcome, Shape, Stored};
+use access::{Access, Heap, Locked, Outcome, Shape, Stored};
 use buffer::BufferPool;
 use catalog::{Catalog, IndexDef, NewIndex, TableDef};
 use config::Settings;
 use shmem::{ProcSlot, RegionInfo, WaitEvent, proc};
 use sys::mutant::{self, Mutant};
-use txn::{LockMode, LockOwner, LockTag, Snapshot, Transaction, Txn};
+use txn::{LockMode, LockOwner, LockTag, RowLockMode, Snapshot, Transaction, Txn};
 use types::{Datum, Diagnostic, Lsn, Oid, Row, TupleId};
 use wal::Wal;
 
@@ -34,7 +34,9 @@ use crate::interrupts;
 use crate::maintenance::{self, Work};
 use crate::session::Session;
 use crate::statistics::{Statistics, TableStatistics};
-use crate::storage::{Blocking, Changed, Flow, IndexScan, Job, Needy, Storage, Usage, Version};
+use crate::storage::{
+    Blocking, Changed, Flow, IndexScan, Job, Needy, RowLocked, Storage, Usage, Version,
+};
 use crate::views::rows::rows_of;
 use crate::views::{columns, indexes, tables};
 
@@ -414,6 +416,27 @@ impl Storage for Engine {
             Ok(outcome)
         })?;
         self.changed(&heap, outcome)
+    }
+
+    fn lock_row(
+        &self,
+        table: &TableDef,
+        place: TupleId,
+        mode: RowLockMode,
+        wait: bool,
+    ) -> Result<RowLocked> {
+        let heap = self.heap(table);
+        let locked = |tx: &mut Transaction| heap.lock(tx, place, mode, wait).map_err(told);
+        Ok(match self.with_transaction(locked)? {
+            Locked::Done => RowLocked::Done,
+            Locked::Gone => RowLocked::Gone,
+            Locked::WouldBlock => RowLocked::Busy,
+            Locked::Changed(newest) => {
+                let mut row = Row::new();
+                heap.decode(newest.place, &newest.tuple, None, &mut row).map_err(told)?;
+                RowLocked::Replaced(newest.place, row)
+            }
+        })
     }
 
     fn delete(&self, table: &TableDef, place: TupleId) -> Result<Changed> {

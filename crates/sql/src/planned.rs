@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use catalog::{ColumnDef, NewCheck, TableDef};
+use txn::RowLockMode;
 use types::{ColumnType, Oid};
 
 use crate::bind::TableName;
@@ -34,7 +35,7 @@ pub(crate) enum Plan {
 }
 
 /// A query. Rows go through the parts in this order:
-/// source, filter, grouping, targets, distinct, sort, offset and limit.
+/// source, filter, grouping, targets, distinct, sort, locking, offset and limit.
 #[derive(Debug)]
 pub(crate) struct Query {
     /// Where the rows come from.
@@ -60,6 +61,28 @@ pub(crate) struct Query {
     pub offset: Option<Expr>,
     /// How many rows of the source the groups need.
     pub first: First,
+    /// FOR UPDATE and its like: the rows that are shown, or left out by OFFSET, are locked.
+    pub locking: Option<Locking>,
+}
+
+/// How the rows of a query are locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Locking {
+    /// How strongly.
+    pub mode: RowLockMode,
+    /// What happens if somebody holds one.
+    pub wait: RowWait,
+}
+
+/// What happens if somebody holds a row that is to be locked; of several clauses the last counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum RowWait {
+    /// It is waited for.
+    Block,
+    /// SKIP LOCKED: the row is left out.
+    Skip,
+    /// NOWAIT: an error.
+    Error,
 }
 
 /// How many rows of its source a query's groups need.

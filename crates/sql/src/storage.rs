@@ -11,7 +11,7 @@ use access::btree::KeyRange;
 use catalog::{Catalog, IndexDef, NewIndex, TableDef};
 use config::Settings;
 use txn::statistics::Counts;
-use txn::{LockMode, Transaction};
+use txn::{LockMode, RowLockMode, Transaction};
 use types::{Datum, Lsn, Oid, Row, TupleId};
 
 use crate::bind::TableName;
@@ -49,6 +49,18 @@ pub(crate) enum Changed {
     Gone,
     /// Another transaction replaced it and committed: this is the newest version.
     Replaced(TupleId, Row),
+}
+
+/// What became of a row that was to be locked.
+pub(crate) enum RowLocked {
+    /// It is locked.
+    Done,
+    /// It is gone, or this statement has changed it already.
+    Gone,
+    /// Another transaction replaced it and committed: this is the newest version.
+    Replaced(TupleId, Row),
+    /// Somebody holds it, and waiting was not wanted.
+    Busy,
 }
 
 /// A VACUUM or ANALYZE of one table.
@@ -215,6 +227,14 @@ pub(crate) trait Storage {
     ) -> Result<Option<TupleId>>;
     /// Replaces the version at a place.
     fn update(&self, table: &TableDef, place: TupleId, row: &[Datum]) -> Result<Changed>;
+    /// Locks the version at a place; `wait`: for whoever holds it.
+    fn lock_row(
+        &self,
+        table: &TableDef,
+        place: TupleId,
+        mode: RowLockMode,
+        wait: bool,
+    ) -> Result<RowLocked>;
     /// Deletes the version at a place.
     fn delete(&self, table: &TableDef, place: TupleId) -> Result<Changed>;
 

@@ -104,6 +104,7 @@ golden! {
     kept
     prepared
     queries
+    row_locks
     savepoints
     schemas
     settings

@@ -60,6 +60,9 @@ pub enum Error {
     /// The shared lock table is full.
     #[error("out of shared memory")]
     LockTableFull,
+    /// Too many rows are locked by several transactions at once.
+    #[error("out of shared memory")]
+    RowLockTableFull,
     /// This process was chosen to give way in a deadlock.
     #[error("deadlock detected")]
     Deadlock {
@@ -102,7 +105,7 @@ impl Diagnostic for Error {
                 SqlState::PROGRAM_LIMIT_EXCEEDED
             }
             Error::SubtransactionsTooFarApart => SqlState::INSUFFICIENT_RESOURCES,
-            Error::LockTableFull => SqlState::OUT_OF_MEMORY,
+            Error::LockTableFull | Error::RowLockTableFull => SqlState::OUT_OF_MEMORY,
             Error::Deadlock { .. } => SqlState::DEADLOCK_DETECTED,
             Error::WaitForSelf { .. } => SqlState::INTERNAL_ERROR,
             Error::Terminated => SqlState::ADMIN_SHUTDOWN,
@@ -132,7 +135,7 @@ impl Diagnostic for Error {
             Error::SubtransactionsTooFarApart => {
                 Some("Commit the transaction, and go on in a new one.".to_owned())
             }
-            Error::LockTableFull => {
+            Error::LockTableFull | Error::RowLockTableFull => {
                 Some("You might need to increase \"max_locks_per_transaction\".".to_owned())
             }
             Error::Deadlock { .. } => {

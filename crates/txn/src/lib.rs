@@ -14,6 +14,7 @@
 //! - `status` are the status pages; `xid` and `counters` hand out numbers.
 //! - `subtransaction` undoes a part of one; `own` are the ids that it goes by.
 //! - `commit` ends transactions; [`record`] draws their log records; `redo` repeats them.
+//! - `row_lock` has the strengths of row locks, and keeps those that rows have no room for.
 //! - [`lock`] is the lock manager, with waiting for transactions and deadlocks.
 //! - [`statistics`] counts what relations go through, for views and autovacuum.
 //! - `versions` tells caches that the system tables have changed.
@@ -38,6 +39,7 @@ pub mod lock;
 mod own;
 pub mod record;
 mod redo;
+mod row_lock;
 mod sequence;
 mod shared;
 mod snapshot;
@@ -55,6 +57,7 @@ mod tests;
 pub use error::{Error, Result};
 pub use lock::{LockManager, LockMode, LockOwner, LockRow, LockTag};
 pub use own::OwnXids;
+pub use row_lock::{RowLockMode, RowVersion};
 pub use shared::TxnRegions;
 pub use snapshot::{Snapshot, XidStatus};
 pub use statistics::Statistics;

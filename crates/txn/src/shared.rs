@@ -7,6 +7,7 @@ use shmem::{Layout, LwLock, RegionId};
 use zerocopy::FromZeros;
 
 use crate::lock::LockRegions;
+use crate::row_lock::RowLockRegions;
 use crate::sequence::Sequence;
 use crate::statistics::StatisticsRegions;
 
@@ -70,6 +71,7 @@ pub struct TxnRegions {
     pub(crate) ring: RegionId<AtomicU64>,
     pub(crate) versions: RegionId<AtomicU64>,
     pub(crate) locks: LockRegions,
+    pub(crate) row_locks: RowLockRegions,
     pub(crate) statistics: StatisticsRegions,
 }
 
@@ -84,6 +86,7 @@ impl TxnRegions {
             ring: layout.region("commit sequence", entries.next_power_of_two() as usize),
             versions: layout.region("relation versions", VERSION_COUNTERS),
             locks: LockRegions::reserve(layout, locks, processes),
+            row_locks: RowLockRegions::reserve(layout, locks),
             statistics: StatisticsRegions::reserve(layout),
         }
     }

@@ -7,11 +7,14 @@ use std::sync::atomic::AtomicU64;
 use buffer::BufferPool;
 use config::Settings;
 use shmem::{ProcSlot, Segment};
+use smallvec::SmallVec;
 use types::{Lsn, Oid, RelFileNumber, Xid};
 use wal::Wal;
 
+use crate::error::Result;
 use crate::lock::LockManager;
-use crate::sequence::{Sequence, Sight, Word};
+use crate::row_lock::{RowLockMode, RowLocks, RowVersion};
+use crate::sequence::{Fate, Sequence, Sight, Word};
 use crate::shared::{TxnRegions, TxnShared};
 use crate::snapshot::Registry;
 use crate::statistics::Statistics;
@@ -26,6 +29,7 @@ pub struct Txn {
     pub(crate) wal: Rc<Wal>,
     pub(crate) pool: Rc<BufferPool>,
     locks: Rc<LockManager>,
+    row_locks: RowLocks,
     statistics: Statistics,
     /// The snapshots that this process holds.
     pub(crate) snapshots: Rc<Registry>,
@@ -51,6 +55,7 @@ impl Txn {
             procs,
             wal,
             pool,
+            row_locks: RowLocks::new(segment, regions.row_locks),
             locks: Rc::new(LockManager::new(segment, regions.locks, procs, timeout)),
             statistics: Statistics::new(segment, regions.statistics),
             snapshots: Rc::default(),
@@ -75,6 +80,27 @@ impl Txn {
     /// The statistics of relations.
     pub fn statistics(&self) -> &Statistics {
         &self.statistics
+    }
+
+    /// The locks of a row version besides the one that stands in it, as far as they hold. Only for
+    /// versions with that mark, under their page's exclusive lock.
+    pub fn lockers_of(&self, version: RowVersion) -> SmallVec<[(Xid, RowLockMode); 4]> {
+        self.row_locks.of(version, &|xid| self.is_running(xid))
+    }
+
+    /// Notes a lock of a row version that has no room for it, and is to get the mark. Under its
+    /// page's exclusive lock, before the critical section. Errors: `53200`, there are too many.
+    pub fn add_locker(&self, version: RowVersion, xid: Xid, mode: RowLockMode) -> Result<()> {
+        self.row_locks.add(version, (xid, mode), &|xid| self.is_running(xid))
+    }
+
+    /// Whether a transaction, or a part of one, has not ended yet. Touches memory only.
+    fn is_running(&self, xid: Xid) -> bool {
+        match self.sequence().recent(xid) {
+            None | Some(Fate::Aborted) => false,
+            Some(fate @ Fate::Committed { .. }) => !fate.visible(self.sight()),
+            Some(Fate::Running | Fate::PartOf(_)) => true,
+        }
     }
 
     /// Begins a transaction of this process.

@@ -147,7 +147,6 @@ fn what_is_not_there_yet_is_named_and_never_ignored() {
         ("UPDATE t SET a = 1 FROM u", "from"),
         ("DELETE FROM t USING u", "using"),
         ("SELECT a, sum(a) OVER () FROM t", ""),
-        ("SELECT * FROM t FOR UPDATE", "for update"),
         ("BEGIN ISOLATION LEVEL SERIALIZABLE", "serializable"),
         ("GRANT SELECT ON t TO ann", "grant"),
         ("LISTEN x", "listen"),

@@ -1,4 +1,4 @@
-//! Two transactions want to change the same row.
+//! Two transactions want to change or lock the same row.
 //!
 //! The later one waits for the earlier, with no lock on any page, and then looks again:
 //!
@@ -14,6 +14,7 @@
 //! 40001, at once. What its own snapshot does not see but this transaction made is no such case.
 
 use buffer::PageBytes;
+use txn::RowLockMode;
 use types::{TupleId, Xid};
 
 use super::Heap;
@@ -65,15 +66,17 @@ pub(super) enum Obstacle {
 }
 
 impl Heap<'_> {
-    /// Whether the version at `place` may be changed. The page is locked.
+    /// Whether the version at `place` may be held so strongly: changed, or locked. The page is
+    /// locked.
     pub(super) fn judge(
         &self,
         view: &View<'_>,
         page: &PageBytes,
         place: TupleId,
+        mode: RowLockMode,
     ) -> Result<Result<Header, Obstacle>, Error> {
         let (header, _) = self.version(page, place)?.ok_or(Error::Invisible(place))?;
-        Ok(match is_changeable(view, &header, place)? {
+        Ok(match self.may_hold(view, &header, place, mode)? {
             Changeable::Yes => Ok(header),
             Changeable::Invisible => return Err(Error::Invisible(place)),
             Changeable::SelfModified => Err(Obstacle::SelfModified),
@@ -85,11 +88,30 @@ impl Heap<'_> {
         })
     }
 
-    /// Does what can be done about an obstacle, with no page locked. `None`: look again.
+    /// As [`is_changeable`], and with those in view that hold locks besides `xmax`.
+    fn may_hold(
+        &self,
+        view: &View<'_>,
+        header: &Header,
+        place: TupleId,
+        mode: RowLockMode,
+    ) -> Result<Changeable, Error> {
+        let changeable = is_changeable(view, header, place, mode)?;
+        if changeable == Changeable::Yes
+            && let Some(xid) = self.locker_against(view, header, place, mode)
+        {
+            return Ok(Changeable::HeldBy(xid));
+        }
+        Ok(changeable)
+    }
+
+    /// Does what can be done about an obstacle to holding the version so strongly, with no page
+    /// locked. `None`: look again.
     pub(super) fn overcome(
         &self,
         view: &View<'_>,
         obstacle: Obstacle,
+        mode: RowLockMode,
     ) -> Result<Option<Outcome>, Error> {
         match obstacle {
             Obstacle::SelfModified => Ok(Some(Outcome::Gone)),
@@ -101,7 +123,7 @@ impl Heap<'_> {
             }
             Obstacle::ReplacedBy { .. } if view.keeps_snapshot() => Err(Error::ConcurrentUpdate),
             Obstacle::ReplacedBy { next, maker } => {
-                Ok(Some(match self.newest(view, next, maker)? {
+                Ok(Some(match self.newest(view, next, maker, mode)? {
                     Some(version) => Outcome::Changed(version),
                     None => Outcome::Gone,
                 }))
@@ -116,6 +138,7 @@ impl Heap<'_> {
         view: &View<'_>,
         mut place: TupleId,
         mut maker: Xid,
+        mode: RowLockMode,
     ) -> Result<Option<NewVersion>, Error> {
         loop {
             let holder = {
@@ -127,7 +150,7 @@ impl Heap<'_> {
                 if header.xmin != maker {
                     return Ok(None);
                 }
-                match is_changeable(view, &header, place)? {
+                match self.may_hold(view, &header, place, mode)? {
                     Changeable::Yes => {
                         return Ok(Some(NewVersion { place, tuple: bytes.to_vec() }));
                     }

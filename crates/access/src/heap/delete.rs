@@ -1,7 +1,7 @@
 //! DELETE of one row.
 
 use buffer::{BlockFlags, Change, PageWrite, Touched};
-use txn::Transaction;
+use txn::{RowLockMode, Transaction};
 use types::{TupleId, Xid};
 use wal::Rmgr;
 
@@ -22,10 +22,12 @@ impl Heap<'_> {
             let obstacle = {
                 let pin = self.access.pool.read(self.tag(place.block))?;
                 let mut page = pin.exclusive();
-                match self.judge(&view, page.page(), place)? {
-                    Ok(_) => {
+                match self.judge(&view, page.page(), place, RowLockMode::Update)? {
+                    Ok(header) => {
+                        let more_lockers = self.displace(&view, &header, place, xid)?.any;
+                        let cid = tx.command();
                         let (room, freed) =
-                            self.end_version(&mut page, place, xid, tx.command())?;
+                            self.end_version(&mut page, place, xid, cid, more_lockers)?;
                         drop(page);
                         self.access.txn.statistics().deleted(self.rel);
                         self.access.note_freed(self.rel, place.block, room, freed)?;
@@ -34,7 +36,7 @@ impl Heap<'_> {
                     Err(obstacle) => obstacle,
                 }
             };
-            if let Some(outcome) = self.overcome(&view, obstacle)? {
+            if let Some(outcome) = self.overcome(&view, obstacle, RowLockMode::Update)? {
                 return Ok(outcome);
             }
         }
@@ -47,6 +49,7 @@ impl Heap<'_> {
         place: TupleId,
         xid: Xid,
         cid: u32,
+        more_lockers: bool,
     ) -> Result<(usize, usize), Error> {
         let old = self.old_version(page, place)?;
         let freed = self.version(page.page(), place)?.map_or(0, |(_, bytes)| bytes.len());
@@ -56,11 +59,9 @@ impl Heap<'_> {
         let room = page::room(page.page());
         let touched = &mut [Touched { page, flags: BlockFlags::default(), data: &[] }];
         self.change(&change, touched, |pages| {
-            let done = page::end(
-                pages.page(0),
-                place.offset,
-                page::End { xmax: xid, cid, next: place, hot: false },
-            );
+            let strength = RowLockMode::Update;
+            let end = page::End { xmax: xid, cid, next: place, hot: false, strength, more_lockers };
+            let done = page::end(pages.page(0), place.offset, end);
             assert!(done, "the version was there under the same lock");
         })?;
         Ok((room, freed))

@@ -10,6 +10,7 @@
 
 use buffer::page::MAX_ITEMS;
 use buffer::{ItemState, PageAccess, PageBytes};
+use txn::RowLockMode;
 use types::{TupleId, Xid};
 
 use super::plan::Plan;
@@ -83,6 +84,10 @@ pub(crate) struct End {
     pub next: TupleId,
     /// The one that replaces it is heap-only.
     pub hot: bool,
+    /// How strongly that holds the row.
+    pub strength: RowLockMode,
+    /// Others may hold locks of it besides.
+    pub more_lockers: bool,
 }
 
 /// Marks a version as deleted or replaced.
@@ -94,11 +99,46 @@ pub(crate) fn end(page: &mut PageBytes, offset: u16, end: End) -> bool {
     header.xmax = end.xmax;
     header.cid = end.cid;
     header.ctid = end.next;
-    header.infomask &= !(infomask::XMAX_HINTS | infomask::LOCK_ONLY | infomask::HOT_UPDATED);
+    header.infomask &= !OF_THE_END;
     header.infomask |= if end.hot { infomask::HOT_UPDATED } else { 0 };
+    header.infomask |= (end.strength as u16) << infomask::STRENGTH_SHIFT;
+    header.infomask |= if end.more_lockers { infomask::MORE_LOCKERS } else { 0 };
     header.write(fixed);
     page.set_flags(page.flags() & !ALL_VISIBLE);
     note_prunable(page, end.xmax);
+    true
+}
+
+/// What `infomask` says of `xmax`.
+const OF_THE_END: u16 = infomask::XMAX_HINTS
+    | infomask::LOCK_ONLY
+    | infomask::HOT_UPDATED
+    | infomask::STRENGTH
+    | infomask::MORE_LOCKERS;
+
+/// How a version is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lock {
+    /// Who is to stand in the version as holding it, and how; `None`: who stands there stays.
+    pub holder: Option<(Xid, RowLockMode)>,
+    /// Others may hold locks of it besides. The mark stays if it is there.
+    pub more_lockers: bool,
+}
+
+/// Locks the version at a place. Who stood in it has ended, or is the same.
+#[must_use]
+pub(crate) fn lock(page: &mut PageBytes, place: TupleId, lock: Lock) -> bool {
+    let Some(row) = page.row_mut(place.offset) else { return false };
+    let Some(fixed) = row.first_chunk_mut::<HEADER_SIZE>() else { return false };
+    let Ok(mut header) = Header::read(&fixed[..]) else { return false };
+    if let Some((xid, mode)) = lock.holder {
+        header.xmax = xid;
+        header.ctid = place;
+        header.infomask &= !OF_THE_END | infomask::MORE_LOCKERS;
+        header.infomask |= infomask::LOCK_ONLY | (mode as u16) << infomask::STRENGTH_SHIFT;
+    }
+    header.infomask |= if lock.more_lockers { infomask::MORE_LOCKERS } else { 0 };
+    header.write(fixed);
     true
 }
 
@@ -142,7 +182,8 @@ fn settle(page: &mut PageBytes, offset: u16) -> bool {
     let Some(fixed) = row.first_chunk_mut::<HEADER_SIZE>() else { return false };
     let Ok(mut header) = Header::read(&fixed[..]) else { return false };
     header.xmax = Xid::INVALID;
-    header.infomask &= !(infomask::XMAX_HINTS | infomask::LOCK_ONLY | infomask::HOT_UPDATED);
+    // Others than the one taken away may hold locks still.
+    header.infomask &= !OF_THE_END | infomask::MORE_LOCKERS;
     header.write(fixed);
     true
 }
@@ -174,7 +215,8 @@ mod tests {
     const NEXT: TupleId = TupleId { block: 0, offset: 9 };
 
     fn ended(xmax: u64) -> End {
-        End { xmax: Xid(xmax), cid: 0, next: NEXT, hot: false }
+        let (strength, more_lockers) = (RowLockMode::Update, false);
+        End { xmax: Xid(xmax), cid: 0, next: NEXT, hot: false, strength, more_lockers }
     }
 
     fn removal(offset: u16, prune_xid: u64) -> Plan {
@@ -246,6 +288,28 @@ mod tests {
         assert!(prune(&mut page, &removal(7, 0)));
         assert_eq!((page.flags(), next_offset(&page)), (HAS_DEAD_LINES | HAS_FREE_LINES, 7));
         assert!(room(&page) > 1000);
+    }
+
+    #[test]
+    fn a_lock_leaves_all_but_the_end_as_it_was() {
+        let mut page = PageBytes::default();
+        assert!(append(&mut page, &tuple(8)));
+        assert!(end(&mut page, 1, End { hot: true, cid: 5, ..ended(7) }));
+        let place = TupleId { block: 3, offset: 1 };
+        let header = |page: &PageBytes| Header::read(page.row(1).expect("there")).expect("whole");
+        let mark = Lock { holder: None, more_lockers: true };
+        assert!(lock(&mut page, place, mark));
+        let marked = header(&page);
+        assert!(marked.has(infomask::MORE_LOCKERS | infomask::HOT_UPDATED));
+        assert_eq!((marked.xmax, marked.ctid), (Xid(7), NEXT));
+        let holder = Some((Xid(9), RowLockMode::Share));
+        assert!(lock(&mut page, place, Lock { holder, more_lockers: false }));
+        let locked = header(&page);
+        assert_eq!((locked.xmax, locked.cid, locked.ctid), (Xid(9), 5, place));
+        assert_eq!(locked.strength(), RowLockMode::Share);
+        assert!(locked.has(infomask::MORE_LOCKERS | infomask::LOCK_ONLY));
+        assert!(!locked.has(infomask::HOT_UPDATED));
+        assert!(!lock(&mut page, TupleId { block: 3, offset: 2 }, mark));
     }
 
     #[test]

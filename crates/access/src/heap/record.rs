@@ -6,8 +6,9 @@
 //! MULTI_INSERT  cid u32                                        0: (offset u16, length u16, version)…
 //! DELETE        offset u16, cid u32, [old version]             0: nothing
 //! UPDATE        old offset u16, new offset u16, cid u32,       0 (new page): version
-//!               [old version]                                  1 (old page, if another): nothing
+//!               hold u8, [old version]                         1 (old page, if another): nothing
 //! HOT_UPDATE    as UPDATE                                      0: version
+//! LOCK          offset u16, hold u8, holder u64 or 0           0: nothing
 //! PRUNE         newest removed xid u64, next prune xid u64,    0: lists
 //!               visible xid u64
 //!
@@ -24,6 +25,10 @@
 //! What PRUNE does to the line pointers is told in `plan`: roots are redirected or become dead,
 //! others become unused; of settled versions the end is taken away, as it means nothing.
 //!
+//! Hold: how strongly, 2 bits; 4: others may hold locks of the version besides. LOCK without a holder
+//! adds that mark only. Locks end with a crash: these are logged so that redo makes the pages that
+//! there were, and so that no xid on a page is unknown to the log.
+//!
 //! An UPDATE must become visible on the new page first, then on the old one: block 0 before
 //! block 1. Redo of either needs nothing of the other: the new place of the row stands in the
 //! record (block reference 0 and the new offset).
@@ -37,8 +42,10 @@
 //! those first.
 
 use smallvec::SmallVec;
+use txn::RowLockMode;
 use types::{TupleId, Xid};
 
+use super::page;
 use super::plan::Plan;
 use crate::codec::{Fields, Short};
 use crate::tuple::{HEADER_SIZE, Header};
@@ -57,6 +64,8 @@ pub mod kind {
     pub const PRUNE: u8 = 4;
     /// A row version was replaced by a heap-only one on the same page.
     pub const HOT_UPDATE: u8 = 5;
+    /// A row version was locked.
+    pub const LOCK: u8 = 6;
 
     /// The name of a kind for `waldump`.
     pub fn name(kind: u8) -> &'static str {
@@ -67,6 +76,7 @@ pub mod kind {
             UPDATE => "UPDATE",
             PRUNE => "PRUNE",
             HOT_UPDATE => "HOT_UPDATE",
+            LOCK => "LOCK",
             _ => "UNKNOWN",
         }
     }
@@ -168,21 +178,62 @@ pub(crate) struct Update {
     pub old_offset: u16,
     pub new_offset: u16,
     pub cid: u32,
+    pub hold: Hold,
 }
 
 impl Update {
-    pub fn encode(&self) -> [u8; 8] {
-        let mut bytes = [0; 8];
+    pub fn encode(&self) -> [u8; 9] {
+        let mut bytes = [0; 9];
         bytes[..2].copy_from_slice(&self.old_offset.to_le_bytes());
         bytes[2..4].copy_from_slice(&self.new_offset.to_le_bytes());
-        bytes[4..].copy_from_slice(&self.cid.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.cid.to_le_bytes());
+        bytes[8] = self.hold.encode();
         bytes
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Update, Short> {
         let mut fields = Fields(bytes);
-        Ok(Update { old_offset: fields.u16()?, new_offset: fields.u16()?, cid: fields.u32()? })
+        let (old_offset, new_offset, cid) = (fields.u16()?, fields.u16()?, fields.u32()?);
+        Ok(Update { old_offset, new_offset, cid, hold: Hold::decode(fields.u8()?) })
     }
+}
+
+/// How a version is held by who stands in it, and whether by others besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hold {
+    pub strength: RowLockMode,
+    pub more_lockers: bool,
+}
+
+const MORE_LOCKERS: u8 = 4;
+
+impl Hold {
+    fn encode(self) -> u8 {
+        self.strength as u8 | if self.more_lockers { MORE_LOCKERS } else { 0 }
+    }
+
+    fn decode(byte: u8) -> Hold {
+        let strength = RowLockMode::from_bits(u16::from(byte));
+        Hold { strength, more_lockers: byte & MORE_LOCKERS != 0 }
+    }
+}
+
+/// Main data of LOCK.
+pub(crate) fn encode_lock(offset: u16, lock: page::Lock) -> [u8; 11] {
+    let (holder, strength) = lock.holder.unwrap_or((Xid::INVALID, RowLockMode::KeyShare));
+    let mut bytes = [0; 11];
+    bytes[..2].copy_from_slice(&offset.to_le_bytes());
+    bytes[2] = Hold { strength, more_lockers: lock.more_lockers }.encode();
+    bytes[3..].copy_from_slice(&holder.0.to_le_bytes());
+    bytes
+}
+
+/// The offset, and what [`encode_lock`] was told.
+pub(crate) fn decode_lock(bytes: &[u8]) -> Result<(u16, page::Lock), Short> {
+    let mut fields = Fields(bytes);
+    let (offset, hold, holder) = (fields.u16()?, Hold::decode(fields.u8()?), Xid(fields.u64()?));
+    let holder = holder.is_valid().then_some((holder, hold.strength));
+    Ok((offset, page::Lock { holder, more_lockers: hold.more_lockers }))
 }
 
 /// Main data of PRUNE.
@@ -293,8 +344,14 @@ mod tests {
 
     #[test]
     fn main_data_reads_back() {
-        let update = Update { old_offset: 1, new_offset: 500, cid: u32::MAX };
+        let hold = Hold { strength: RowLockMode::NoKeyUpdate, more_lockers: true };
+        let update = Update { old_offset: 1, new_offset: 500, cid: u32::MAX, hold };
         assert_eq!(Update::decode(&update.encode()), Ok(update));
+        for holder in [None, Some((Xid(1 << 40), RowLockMode::Share))] {
+            let lock = page::Lock { holder, more_lockers: holder.is_none() };
+            assert_eq!(decode_lock(&encode_lock(7, lock)), Ok((7, lock)));
+        }
+        assert_eq!(decode_lock(&[0; 10]), Err(Short));
         let insert = Insert { offset: 7, cid: 1 };
         assert_eq!(Insert::decode(&insert.encode()), Ok(insert));
         let prune = Prune { newest_removed: Xid(1), prune_xid: Xid(u64::MAX), visible: Xid(7) };
@@ -315,7 +372,7 @@ mod tests {
             assert_eq!(decode_lists(&Prune::of(&plan), &lists[..length]), Err(Short), "{length}");
         }
         assert_eq!(Prune::decode(&[0; 23]), Err(Short));
-        assert_eq!(Update::decode(&[0; 7]), Err(Short));
+        assert_eq!(Update::decode(&[0; 8]), Err(Short));
         assert_eq!(Insert::decode(&[0; 5]), Err(Short));
     }
 }

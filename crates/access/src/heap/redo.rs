@@ -1,6 +1,7 @@
 //! Redo of the heap's records: each block by itself, from the record and the page alone.
 
 use buffer::{BufferPool, PageBytes, Redone};
+use txn::RowLockMode;
 use types::{Fork, TupleId};
 use wal::DecodedRecord;
 
@@ -36,6 +37,7 @@ fn apply(record: &DecodedRecord, number: usize, page: &mut PageBytes) -> Option<
         record::kind::DELETE => delete(record, page),
         record::kind::UPDATE | record::kind::HOT_UPDATE => update(record, number, page),
         record::kind::PRUNE => prune(record, page),
+        record::kind::LOCK => lock(record, page),
         _ => None,
     }
 }
@@ -61,7 +63,9 @@ fn multi_insert(record: &DecodedRecord, page: &mut PageBytes) -> Option<bool> {
 fn delete(record: &DecodedRecord, page: &mut PageBytes) -> Option<bool> {
     let main = record::Delete::decode(record.data()).ok()?;
     let place = TupleId { block: record.blocks().first()?.tag.block, offset: main.offset };
-    let end = page::End { xmax: record.xid(), cid: main.cid, next: place, hot: false };
+    let (strength, more_lockers) = (RowLockMode::Update, false);
+    let (xmax, cid) = (record.xid(), main.cid);
+    let end = page::End { xmax, cid, next: place, hot: false, strength, more_lockers };
     Some(page::end(page, main.offset, end))
 }
 
@@ -77,8 +81,15 @@ fn update(record: &DecodedRecord, number: usize, page: &mut PageBytes) -> Option
     let heap_pages = record.blocks().iter().filter(|block| block.tag.fork == Fork::Main).count();
     let holds_old = number + 1 == heap_pages;
     let hot = record.kind() == record::kind::HOT_UPDATE;
-    let end = page::End { xmax: record.xid(), cid: main.cid, next, hot };
+    let record::Hold { strength, more_lockers } = main.hold;
+    let end = page::End { xmax: record.xid(), cid: main.cid, next, hot, strength, more_lockers };
     Some(!holds_old || page::end(page, main.old_offset, end))
+}
+
+fn lock(record: &DecodedRecord, page: &mut PageBytes) -> Option<bool> {
+    let (offset, lock) = record::decode_lock(record.data()).ok()?;
+    let place = TupleId { block: record.blocks().first()?.tag.block, offset };
+    Some(page::lock(page, place, lock))
 }
 
 fn prune(record: &DecodedRecord, page: &mut PageBytes) -> Option<bool> {

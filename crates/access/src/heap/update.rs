@@ -4,16 +4,20 @@
 //! indexed column is heap-only (`chain`). In a table without, none is: nothing is saved by it, and
 //! so the first index that the table gets finds no chains.
 //!
+//! An UPDATE that changes no indexed column holds the row FOR NO KEY UPDATE only, which lets KEY SHARE
+//! in: such locks of others are carried over to the new version (`lock`).
+//!
 //! With two pages, both are locked in the order of their blocks; whatever was found out before is
 //! found out again under the locks. The record names both pages, the new one first.
 
 use buffer::{BlockFlags, Change, PageAccess, PageWrite, Pin, Touched};
-use txn::Transaction;
+use txn::{RowLockMode, Transaction};
 use types::{Datum, TupleId};
 use wal::Rmgr;
 
-use super::conflict::{Outcome, Stored};
+use super::conflict::{Obstacle, Outcome, Stored};
 use super::insert::{Maker, set_place};
+use super::lock::Displaced;
 use super::target::{Room, Search};
 use super::view::View;
 use super::{Heap, page, record};
@@ -26,12 +30,16 @@ struct Replacement<'t> {
     old: TupleId,
     tuple: &'t mut [u8],
     header: Header,
+    /// How strongly it holds the old version.
+    mode: RowLockMode,
+    /// Who else holds the old version.
+    displaced: Displaced,
 }
 
 /// What an attempt under the page locks came to.
 enum Attempt {
     Over(Outcome),
-    Obstacle(super::conflict::Obstacle),
+    Obstacle(Obstacle),
     /// The page tried has no room.
     NoRoom,
 }
@@ -51,7 +59,9 @@ impl Heap<'_> {
             let maker = Maker { xid, cid: tx.command(), infomask: infomask::UPDATED };
             let header = maker.sign(tuple);
             let view = View::new(&self.access.txn, tx);
-            self.replace(&view, Replacement { maker, old: place, tuple, header })
+            let (mode, displaced) = (RowLockMode::Update, Displaced::default());
+            let new = Replacement { maker, old: place, tuple, header, mode, displaced };
+            self.replace(&view, new)
         })
     }
 
@@ -69,7 +79,7 @@ impl Heap<'_> {
                 }
                 Attempt::NoRoom => {}
                 Attempt::Obstacle(obstacle) => {
-                    if let Some(outcome) = self.overcome(view, obstacle)? {
+                    if let Some(outcome) = self.overcome(view, obstacle, new.mode)? {
                         return Ok(outcome);
                     }
                     search = None;
@@ -81,18 +91,38 @@ impl Heap<'_> {
     fn try_same_page(&self, view: &View<'_>, new: &mut Replacement<'_>) -> Result<Attempt, Error> {
         let pin = self.access.pool.read(self.tag(new.old.block))?;
         let mut page = pin.exclusive();
-        if let Err(obstacle) = self.judge(view, page.page(), new.old)? {
+        if let Err(obstacle) = self.hold_old(view, &page, new)? {
             return Ok(Attempt::Obstacle(obstacle));
         }
+        let keeps_entries = new.mode == RowLockMode::NoKeyUpdate;
         match self.make_room(&mut page, new.tuple.len())? {
             Room::TooLittle => Ok(Attempt::NoRoom),
             Room::Enough => {
                 let old_version = self.old_version(&page, new.old)?;
-                new.set_heap_only(self.keeps_index_entries(&page, new)?);
+                new.set_heap_only(keeps_entries && self.shape.is_indexed());
                 let stored = self.replace_on(new, &mut page, None, &old_version)?;
                 Ok(Attempt::Over(Outcome::Done(stored)))
             }
         }
+    }
+
+    /// Asks whether the old version may be replaced, and puts who else holds it where they are
+    /// found. Its page is locked.
+    fn hold_old(
+        &self,
+        view: &View<'_>,
+        page: &PageWrite<'_>,
+        new: &mut Replacement<'_>,
+    ) -> Result<Result<(), Obstacle>, Error> {
+        let keeps_key = self.keeps_index_entries(page, new)?;
+        new.mode = if keeps_key { RowLockMode::NoKeyUpdate } else { RowLockMode::Update };
+        Ok(match self.judge(view, page.page(), new.old, new.mode)? {
+            Err(obstacle) => Err(obstacle),
+            Ok(header) => {
+                new.displaced = self.displace(view, &header, new.old, new.maker.xid)?;
+                Ok(())
+            }
+        })
     }
 
     /// Whether the index entries that lead to the old version are right for the new one.
@@ -102,7 +132,7 @@ impl Heap<'_> {
         new: &Replacement<'_>,
     ) -> Result<bool, Error> {
         if !self.shape.is_indexed() {
-            return Ok(false);
+            return Ok(true);
         }
         let Some((_, old)) = self.version(page.page(), new.old)? else { return Ok(false) };
         let same = tuple::are_equal_in(old, new.tuple, self.columns, self.shape.indexed);
@@ -122,7 +152,7 @@ impl Heap<'_> {
         };
         let block = new_pin.tag().block;
         let (mut old_page, mut new_page) = lock_both(&old_pin, &new_pin);
-        if let Err(obstacle) = self.judge(view, old_page.page(), new.old)? {
+        if let Err(obstacle) = self.hold_old(view, &old_page, new)? {
             return Ok(Attempt::Obstacle(obstacle));
         }
         if let Room::TooLittle = self.make_room_and_reserve(&mut new_page, search.need())? {
@@ -153,10 +183,16 @@ impl Heap<'_> {
         let fresh = page.page().item_count() == 0;
         let offset = if fresh { 1 } else { page::next_offset(page.page()) };
         let place = TupleId { block: page.tag().block, offset };
+        let Maker { xid, cid, .. } = new.maker;
+        // Locks of others stand until their transactions end, whatever becomes of this one.
+        new.set_more_lockers(!new.displaced.others.is_empty());
+        self.carry_over(&new.displaced, place, xid)?;
         set_place(new.tuple, &mut new.header, place);
         let hot = new.header.has(infomask::HEAP_ONLY);
-        let Maker { xid, cid, .. } = new.maker;
-        let main = record::Update { old_offset: new.old.offset, new_offset: offset, cid }.encode();
+        let (strength, more_lockers) = (new.mode, new.displaced.any);
+        let hold = record::Hold { strength, more_lockers };
+        let old_offset = new.old.offset;
+        let main = record::Update { old_offset, new_offset: offset, cid, hold }.encode();
         let change = Change {
             rmgr: Rmgr::Heap,
             kind: if hot { record::kind::HOT_UPDATE } else { record::kind::UPDATE },
@@ -172,7 +208,7 @@ impl Heap<'_> {
                 page.init(0);
             }
             assert!(page::add(page, offset, new.tuple), "room was made for the version");
-            let end = page::End { xmax: xid, cid, next: place, hot };
+            let end = page::End { xmax: xid, cid, next: place, hot, strength, more_lockers };
             let done = page::end(pages.page(old_number), new.old.offset, end);
             assert!(done, "the version was there under the same lock");
         };
@@ -193,6 +229,12 @@ impl Replacement<'_> {
     fn set_heap_only(&mut self, heap_only: bool) {
         let flag = if heap_only { infomask::HEAP_ONLY } else { 0 };
         self.header.infomask = self.header.infomask & !infomask::HEAP_ONLY | flag;
+    }
+
+    /// Takes effect when the version gets its place.
+    fn set_more_lockers(&mut self, more: bool) {
+        let flag = if more { infomask::MORE_LOCKERS } else { 0 };
+        self.header.infomask = self.header.infomask & !infomask::MORE_LOCKERS | flag;
     }
 }
 

@@ -21,6 +21,7 @@
 //! Nothing here touches a page. Each answer comes with the hints that it would justify; whoever
 //! holds the page decides whether to set them.
 
+use txn::RowLockMode;
 use types::{TupleId, Xid};
 
 use crate::error::Error;
@@ -132,7 +133,8 @@ fn sees_committed(view: &impl SnapshotView, xid: Xid) -> Result<bool, Error> {
 /// Whether the current command may change a version that it has seen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Changeable {
-    /// It is the newest version, and nobody holds it.
+    /// Nobody holds it too strongly. It is the newest version, or another transaction in progress
+    /// has replaced it and left its key as it was.
     Yes,
     /// This command cannot have seen it.
     Invisible,
@@ -146,11 +148,13 @@ pub(crate) enum Changeable {
     Replaced,
 }
 
-/// Asks whether the current command may change the version at `place`.
+/// Asks whether the current command may hold the version at `place` so strongly: change it, or lock
+/// it. Whether others than its `xmax` hold it is not asked here.
 pub(crate) fn is_changeable(
     view: &impl Transactions,
     version: &Header,
     place: TupleId,
+    mode: RowLockMode,
 ) -> Result<Changeable, Error> {
     let mine = |xid: Xid| view.is_own(xid);
     let deleted_by_me = mine(version.xmax) && !version.has(mask::LOCK_ONLY);
@@ -174,6 +178,7 @@ pub(crate) fn is_changeable(
         return Ok(Changeable::Yes);
     }
     Ok(match maker_or_ender(view, version.xmax, version.has(mask::XMAX_COMMITTED))? {
+        Ending::InProgress if !mode.conflicts_with(version.strength()) => Changeable::Yes,
         Ending::InProgress => Changeable::HeldBy(version.xmax),
         Ending::Aborted => Changeable::Yes,
         Ending::Committed { .. } if version.has(mask::LOCK_ONLY) => Changeable::Yes,
@@ -326,7 +331,28 @@ mod tests {
     }
 
     fn changeable(version: Header) -> Changeable {
-        is_changeable(&World, &version, HERE).expect("no I/O")
+        can(RowLockMode::Update, version)
+    }
+
+    fn can(mode: RowLockMode, version: Header) -> Changeable {
+        is_changeable(&World, &version, HERE, mode).expect("no I/O")
+    }
+
+    #[test]
+    fn who_holds_a_row_weakly_lets_others_in() {
+        use RowLockMode::{KeyShare, NoKeyUpdate, Share, Update};
+        let held = |mode: RowLockMode| {
+            let strength = (mode as u16) << mask::STRENGTH_SHIFT;
+            Header { infomask: mask::LOCK_ONLY | strength, ..version(OLD, RUNNING, 0) }
+        };
+        assert_eq!(can(NoKeyUpdate, held(KeyShare)), Changeable::Yes);
+        assert_eq!(can(Update, held(KeyShare)), Changeable::HeldBy(RUNNING));
+        assert_eq!(can(Share, held(Share)), Changeable::Yes);
+        assert_eq!(can(NoKeyUpdate, held(Share)), Changeable::HeldBy(RUNNING));
+        let replaced =
+            Header { infomask: held(NoKeyUpdate).infomask & mask::STRENGTH, ..held(Share) };
+        assert_eq!(can(KeyShare, replaced), Changeable::Yes);
+        assert_eq!(can(Share, replaced), Changeable::HeldBy(RUNNING));
     }
 
     #[test]

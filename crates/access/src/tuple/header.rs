@@ -1,5 +1,6 @@
 //! The 32 bytes before the values of a row version.
 
+use txn::RowLockMode;
 use types::{TupleId, Xid};
 
 use super::Malformed;
@@ -37,6 +38,13 @@ pub mod infomask {
     pub const UPDATED: u16 = 32;
     /// `xmax` only locked the row.
     pub const LOCK_ONLY: u16 = 64;
+    /// How strongly `xmax` locks, deleted or replaced the row: a [`RowLockMode`](txn::RowLockMode)
+    /// in two bits.
+    pub const STRENGTH: u16 = 3 << STRENGTH_SHIFT;
+    /// Where the two bits stand.
+    pub const STRENGTH_SHIFT: u32 = 7;
+    /// The row may be locked by others than `xmax`: shared memory knows.
+    pub const MORE_LOCKERS: u16 = 1 << 9;
     /// The next version stands on the same page, and no index entry leads to it but by this one.
     pub const HOT_UPDATED: u16 = 1 << 14;
     /// No index entry leads here: indexes know an earlier version of the row on this page.
@@ -101,6 +109,11 @@ impl Header {
         bytes[at::NATTS..at::NATTS + 2].copy_from_slice(&self.natts.to_le_bytes());
         bytes[at::HOFF] = self.hoff;
         bytes[at::HOFF + 1] = 0;
+    }
+
+    /// How strongly `xmax` holds the row.
+    pub fn strength(&self) -> RowLockMode {
+        RowLockMode::from_bits(self.infomask >> infomask::STRENGTH_SHIFT)
     }
 
     /// Whether all the bits of `mask` are set.

@@ -17,6 +17,7 @@ use crate::planned::{RowSource, TableSource};
 pub(super) fn bind_from(
     context: &BindContext<'_>,
     from: &[TableWithJoins],
+    mode: LockMode,
 ) -> Result<(RowSource, Scope)> {
     let (relation, joins) = match from {
         [] => return Ok((RowSource::One, Scope::default())),
@@ -60,7 +61,7 @@ pub(super) fn bind_from(
                     let position = context.source.position(name.span().start);
                     let parts = relation_name(name).map_err(|error| error.at(position))?;
                     let name = TableName::from_parts(parts, at)?;
-                    open_table(context, &name, alias)
+                    open_table(context, &name, alias, mode)
                 }
             }
         }
@@ -83,8 +84,9 @@ fn open_table(
     context: &BindContext<'_>,
     name: &TableName,
     alias: Option<String>,
+    mode: LockMode,
 ) -> Result<(RowSource, Scope)> {
-    let table = context.tables.table(name, LockMode::AccessShare)?;
+    let table = context.tables.table(name, mode)?;
     let scope = Scope::of_table(&table, alias.clone());
     let source =
         TableSource { table, alias, wanted: Vec::new(), system: false, path: Path::unplanned() };

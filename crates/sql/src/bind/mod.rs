@@ -33,6 +33,7 @@ mod group;
 mod indexes;
 mod insert;
 mod literal;
+pub(crate) mod locking;
 mod modify;
 pub(crate) mod names;
 mod options;

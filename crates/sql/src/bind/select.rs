@@ -1,13 +1,15 @@
 //! Queries: SELECT over one table or none, VALUES, TABLE.
 
 use sqlparser::ast::{
-    Distinct as AstDistinct, Expr as AstExpr, GroupByExpr, LockClause, Query as AstQuery, Select,
-    SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Spanned, TableWithJoins,
-    Values, WildcardAdditionalOptions,
+    Distinct as AstDistinct, Expr as AstExpr, GroupByExpr, Query as AstQuery, Select, SelectFlavor,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Spanned, TableWithJoins, Values,
+    WildcardAdditionalOptions,
 };
+use txn::LockMode;
 use types::{ColumnType, SqlState};
 
 use super::from::bind_from;
+use super::locking::{self, locking_of};
 use super::names::{fold, object_name};
 use super::order::Clauses;
 use super::scope::ScopeColumn;
@@ -54,9 +56,8 @@ pub(crate) fn bind_query(
     if with.is_some() {
         return Err(Error::unsupported("WITH"));
     }
-    if let Some(LockClause { lock_type, of: _, nonblock: _ }) = locks.first() {
-        return Err(Error::unsupported(format!("FOR {lock_type}")));
-    }
+    let _ = locks;
+    let wanted = locking_of(query)?;
     if for_clause.is_some()
         || settings.is_some()
         || format_clause.is_some()
@@ -69,10 +70,18 @@ pub(crate) fn bind_query(
         limit: limit_clause.as_ref(),
         fetch: fetch.as_ref(),
     };
+    // As in PostgreSQL, who locks rows locks their table a little more strongly.
+    let mode = if wanted.is_some() { LockMode::RowShare } else { LockMode::AccessShare };
     match body.as_ref() {
-        SetExpr::Select(select) => bind_select(context, select, clauses, unknowns),
+        SetExpr::Select(select) => {
+            let mut bound = bind_select(context, select, clauses, unknowns, mode)?;
+            locking::apply(context, wanted, &mut bound)?;
+            Ok(bound)
+        }
         SetExpr::Values(values) => bind_values(context, values, clauses, unknowns),
-        SetExpr::Query(inner) if clauses.is_empty() => bind_query(context, inner, unknowns),
+        SetExpr::Query(inner) if clauses.is_empty() && wanted.is_none() => {
+            bind_query(context, inner, unknowns)
+        }
         SetExpr::Query(_) => Err(Error::unsupported("a query in parentheses with more behind it")),
         SetExpr::SetOperation { left: _, op, set_quantifier: _, right: _ } => {
             Err(Error::unsupported(op))
@@ -98,9 +107,10 @@ fn bind_select(
     select: &Select,
     clauses: Clauses<'_>,
     unknowns: Unknowns,
+    mode: LockMode,
 ) -> Result<Query> {
     let (parts, projection, from) = take_apart(select)?;
-    let (source, scope) = bind_from(context, from)?;
+    let (source, scope) = bind_from(context, from, mode)?;
     let mut binder = context.binder(scope);
     binder.aggregates_here = Aggregates::Allowed;
     let targets = binder.bind_targets(projection, unknowns)?;
@@ -223,6 +233,7 @@ fn finish(
         limit,
         offset,
         first: First::All,
+        locking: None,
     })
 }
 

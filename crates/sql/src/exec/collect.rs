@@ -8,8 +8,9 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use smallvec::SmallVec;
-use types::{Datum, Row, SqlState};
+use types::{Datum, Row, SqlState, TupleId};
 
+use super::lock_rows::{Held, LockRows, carried, place_of};
 use super::memory::{Memory, size_of_row};
 use super::{Execution, Sink};
 use crate::error::{Error, Result};
@@ -18,6 +19,9 @@ use crate::expr::eval::EvalContext;
 use crate::planned::{Distinct, Query};
 use crate::storage::Flow;
 use crate::values::compare::{ordering_of, push_key};
+
+/// What is computed of a row.
+type Values<'r> = SmallVec<[Cow<'r, Datum>; 8]>;
 
 /// Takes the rows of a query and hands on what is shown.
 pub(super) struct Collector<'a> {
@@ -31,12 +35,14 @@ pub(super) struct Collector<'a> {
     shown: u64,
     memory: Memory,
     seen: HashSet<Vec<u8>>,
+    /// Rows to be sorted. Those that are to be locked carry their place as a last value.
     held: Vec<Row>,
+    lock_rows: Option<LockRows<'a>>,
 }
 
 impl<'a> Collector<'a> {
     pub(super) fn new(
-        execution: &Execution<'a>,
+        execution: &'a Execution<'a>,
         query: &'a Query,
         sink: &'a mut dyn Sink,
     ) -> Result<Collector<'a>> {
@@ -64,6 +70,7 @@ impl<'a> Collector<'a> {
             memory: Memory::new(execution.session.work_mem()),
             seen: HashSet::new(),
             held: Vec::new(),
+            lock_rows: LockRows::of(execution, query),
         })
     }
 
@@ -78,10 +85,7 @@ impl<'a> Collector<'a> {
         if self.is_full() {
             return Ok(Flow::Stop);
         }
-        let mut values: SmallVec<[Cow<'_, Datum>; 8]> = SmallVec::new();
-        for target in &self.query.targets {
-            values.push(self.evaluator.eval(target, row)?);
-        }
+        let values = self.targets_of(row)?;
         let sorted = !self.query.sort.is_empty();
         match &self.query.distinct {
             Distinct::No => {}
@@ -104,6 +108,49 @@ impl<'a> Collector<'a> {
         }
         self.show(&values)?;
         Ok(if self.is_full() { Flow::Stop } else { Flow::Continue })
+    }
+
+    fn targets_of<'r>(&self, row: &'r [Datum]) -> Result<Values<'r>>
+    where
+        'a: 'r,
+    {
+        let mut values = SmallVec::new();
+        for target in &self.query.targets {
+            values.push(self.evaluator.eval(target, row)?);
+        }
+        Ok(values)
+    }
+
+    /// Takes a row of the source that is to be locked before it is shown.
+    pub(super) fn push_locking(&mut self, place: TupleId, row: &[Datum]) -> Result<Flow> {
+        if self.is_full() {
+            return Ok(Flow::Stop);
+        }
+        if !self.query.sort.is_empty() {
+            let values = self.targets_of(row)?.into_iter().map(Cow::into_owned);
+            let row: Row = values.chain([carried(place)]).collect();
+            self.hold(row)?;
+            return Ok(Flow::Continue);
+        }
+        let values = self.targets_of(row)?;
+        self.show_locked(place, values)?;
+        Ok(if self.is_full() { Flow::Stop } else { Flow::Continue })
+    }
+
+    /// Locks a row, and shows it as it is then.
+    fn show_locked(&mut self, place: TupleId, values: Values<'_>) -> Result<()> {
+        let Some(lock_rows) = &self.lock_rows else { return self.show(&values) };
+        match lock_rows.lock(place)? {
+            Held::AsFound => self.show(&values),
+            Held::Skipped => Ok(()),
+            Held::Newer(row) => {
+                let mut values: SmallVec<[Cow<'_, Datum>; 8]> = SmallVec::new();
+                for target in &self.query.targets {
+                    values.push(self.evaluator.eval(target, &row)?);
+                }
+                self.show(&values)
+            }
+        }
     }
 
     /// Whether no row before had these values in these targets.
@@ -138,7 +185,8 @@ impl<'a> Collector<'a> {
         self.held.push(row);
         let Some(limit) = self.limit else { return Ok(()) };
         let enough = usize::try_from(limit.saturating_add(self.offset)).unwrap_or(usize::MAX);
-        let by_prefix = matches!(self.query.distinct, Distinct::On(_));
+        // Of rows that are locked some may turn out to be gone.
+        let by_prefix = matches!(self.query.distinct, Distinct::On(_)) || self.lock_rows.is_some();
         if !by_prefix && self.held.len() >= enough.saturating_mul(2).saturating_add(64) {
             sort(&mut self.held, self.query);
             for dropped in self.held.drain(enough..) {
@@ -157,6 +205,10 @@ impl<'a> Collector<'a> {
                 break;
             }
             let values: SmallVec<[Cow<'_, Datum>; 8]> = row.iter().map(Cow::Borrowed).collect();
+            if self.lock_rows.is_some() {
+                self.show_locked(place_of(row.last())?, values)?;
+                continue;
+            }
             if let Distinct::On(targets) = &self.query.distinct
                 && !self.is_new(targets.iter().copied(), &values)?
             {

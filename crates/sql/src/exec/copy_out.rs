@@ -95,6 +95,7 @@ fn whole_table(
         limit: None,
         offset: None,
         first: First::All,
+        locking: None,
     })
 }
 

@@ -400,6 +400,9 @@ fn query_node(execution: &Execution<'_>, query: &Query, rows: Option<u64>) -> Re
         let (kept, width) = (node.rows.min(200.0), node.width);
         node = above(node, "Unique", Vec::new(), kept, width, rows);
     }
+    if query.locking.is_some() {
+        node = lock_rows_node(node, rows);
+    }
     if query.limit.is_some() || query.offset.is_some() {
         let limit = query.limit.as_ref().and_then(constant_count);
         let kept = limit.map_or(node.rows, |limit| node.rows.min(limit));
@@ -432,6 +435,20 @@ fn first_row(child: Node) -> Node {
     let mut result = over("Result", vec![INIT_PLAN.to_owned()], result_cost, limit);
     result.actual = actual.map(|_| 1);
     result
+}
+
+/// LockRows: as PostgreSQL's, the rows below carry their places along.
+fn lock_rows_node(mut child: Node, rows: Option<u64>) -> Node {
+    const PLACE: u32 = 6;
+    let mut below = Some(&mut child);
+    while let Some(node) = below {
+        node.width += PLACE;
+        below = node.child.as_deref_mut();
+    }
+    let (count, width) = (child.rows, child.width);
+    let cost = (child.cost.0, child.cost.1 + 0.01 * count);
+    let node = above(child, "LockRows", Vec::new(), count, width, rows);
+    Node { cost, ..node }
 }
 
 fn sort_node(query: &Query, child: Node, names: &[String], rows: Option<u64>) -> Node {

@@ -14,6 +14,7 @@ mod define_index;
 mod definitions;
 mod explain;
 mod group;
+mod lock_rows;
 mod memory;
 mod modify;
 mod query;

@@ -3,13 +3,13 @@
 use super::collect::Collector;
 use super::group::Groups;
 use super::{Execution, Sink, scan};
-use crate::error::Result;
-use crate::planned::{First, Query};
+use crate::error::{Error, Result};
+use crate::planned::{First, Query, RowSource};
 use crate::storage::Flow;
 
 /// Runs a query and answers how many rows it showed.
 pub(super) fn run<'a>(
-    execution: &Execution<'a>,
+    execution: &'a Execution<'a>,
     query: &'a Query,
     sink: &'a mut dyn Sink,
 ) -> Result<u64> {
@@ -29,6 +29,14 @@ pub(super) fn run<'a>(
         Ok::<bool, crate::error::Error>(passes)
     };
     match &query.grouping {
+        None if query.locking.is_some() => {
+            let RowSource::Table(table) = &query.source else {
+                return Err(Error::internal("rows to be locked are of no table"));
+            };
+            scan::each_version(execution, table, &mut |place, row| {
+                if passes(row)? { collector.push_locking(place, row) } else { Ok(Flow::Continue) }
+            })?;
+        }
         None => scan::each_row(execution, &query.source, &mut |row| {
             if passes(row)? { collector.push(row) } else { Ok(Flow::Continue) }
         })?,

@@ -176,7 +176,46 @@ fn tokenize(text: &str, source: &Source) -> Result<Vec<TokenWithSpan>> {
     )?;
     tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
     drop_from_of_trim(&mut tokens);
+    mark_weak_locks(&mut tokens);
     Ok(tokens)
+}
+
+/// What stands before the name of the table in `FOR NO KEY UPDATE` and `FOR KEY SHARE`. No table can
+/// be called so.
+pub(crate) const WEAK_LOCK: &str = "\0key";
+
+/// sqlparser reads `FOR [NO KEY] UPDATE` and `FOR [KEY] SHARE` without the middle only: the weaker
+/// ones become `FOR UPDATE OF <mark>` and `FOR SHARE OF <mark>`, and the mark goes before a table
+/// that is named.
+fn mark_weak_locks(tokens: &mut Vec<TokenWithSpan>) {
+    let is = |token: Option<&TokenWithSpan>, text: &str| {
+        matches!(
+            token.map(|token| &token.token),
+            Some(Token::Word(word))
+                if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(text)
+        )
+    };
+    let mut place = 0;
+    while place < tokens.len() {
+        let next = |ahead: usize| tokens.get(place + ahead);
+        let dropped = match is(next(0), "FOR") {
+            true if is(next(1), "KEY") && is(next(2), "SHARE") => 1,
+            true if is(next(1), "NO") && is(next(2), "KEY") && is(next(3), "UPDATE") => 2,
+            _ => 0,
+        };
+        if dropped > 0 {
+            tokens.drain(place + 1..=place + dropped);
+            let span = tokens[place + 1].span;
+            let mark = TokenWithSpan { token: Token::make_word(WEAK_LOCK, Some('"')), span };
+            let of = TokenWithSpan { token: Token::make_keyword("OF"), span };
+            let point = TokenWithSpan { token: Token::Period, span };
+            match is(tokens.get(place + 2), "OF") {
+                true => drop(tokens.splice(place + 3..place + 3, [mark, point])),
+                false => drop(tokens.splice(place + 2..place + 2, [of, mark])),
+            }
+        }
+        place += 1;
+    }
 }
 
 /// `TRIM (LEADING FROM x)` and `TRIM (FROM x)` mean the same without FROM, and sqlparser reads

@@ -13,6 +13,7 @@ use super::settings::Change;
 use super::tables::UsedTables;
 use super::transaction::Block;
 use super::{Context, Session, Weight, transaction_is_aborted, warning};
+use crate::bind::locking::clause;
 use crate::bind::names::fold;
 use crate::bind::{
     BindContext, Parameters, Unknowns, bind_create, bind_create_index, bind_delete, bind_insert,
@@ -187,7 +188,12 @@ impl Session {
     /// `25006` for what writes in a transaction that may not.
     pub(super) fn check_read_only(&self, plan: &Plan) -> Result<()> {
         match plan {
-            Plan::Query(_) => Ok(()),
+            Plan::Query(query) => match query.locking {
+                None => Ok(()),
+                Some(locking) => {
+                    self.refuse_if_read_only(&format!("SELECT {}", clause(locking.mode)))
+                }
+            },
             Plan::Insert(_) => self.refuse_if_read_only("INSERT"),
             Plan::Update(_) => self.refuse_if_read_only("UPDATE"),
             Plan::Delete(_) => self.refuse_if_read_only("DELETE"),

@@ -29,6 +29,7 @@ pub use held::SESSION_MODES_SHIFT;
 pub(crate) use manager::assert_no_lwlock;
 pub use manager::{LockManager, LockOwner};
 pub use mode::LockMode;
+pub(crate) use pool::Pool;
 pub use table::LockRegions;
 pub use tag::LockTag;
 pub use view::LockRow;

@@ -89,7 +89,7 @@ impl Model {
         let xid = if commits { self.now } else { self.now | ABORTED };
         let Some(offset) = self.put(xid, true) else { return };
         let next = TupleId { block: 0, offset };
-        assert!(page::end(&mut self.page, old, End { xmax: Xid(xid), cid: 0, next, hot: true }));
+        assert!(page::end(&mut self.page, old, ended(xid, next, true)));
         if commits {
             let versions = &mut self.rows[row].versions;
             versions.last_mut().expect("it has a newest version").1 = Some(self.now);
@@ -101,7 +101,7 @@ impl Model {
         let Some(old) = self.newest(row) else { return };
         self.now += 1;
         let next = TupleId { block: 0, offset: old };
-        let end = End { xmax: Xid(self.now), cid: 0, next, hot: false };
+        let end = ended(self.now, next, false);
         assert!(page::end(&mut self.page, old, end));
         self.rows[row].versions.last_mut().expect("there is one").1 = Some(self.now);
     }
@@ -253,4 +253,9 @@ fn a_chain_collapses_as_its_members_die() {
     assert_eq!(states(&model), [(Dead, None)], "and what is unused behind it is given up");
     model.prune(true);
     assert_eq!(states(&model), []);
+}
+
+fn ended(xmax: u64, next: TupleId, hot: bool) -> End {
+    let (strength, more_lockers) = (txn::RowLockMode::Update, false);
+    End { xmax: Xid(xmax), cid: 0, next, hot, strength, more_lockers }
 }

@@ -1,0 +1,134 @@
+//! `FOR UPDATE`, `FOR NO KEY UPDATE`, `FOR SHARE`, `FOR KEY SHARE`.
+//!
+//! sqlparser knows two of the four. So the parser writes `FOR KEY SHARE OF t` as
+//! `FOR SHARE OF <mark>.t` ([`WEAK_LOCK`]), and here the mark is taken off again.
+
+use sqlparser::ast::{
+    GroupByExpr, LockClause, LockType, NonBlock, ObjectName, Query as AstQuery, Select, SetExpr,
+    Spanned,
+};
+use txn::RowLockMode;
+use types::SqlState;
+
+use super::BindContext;
+use super::names::object_name;
+use crate::error::{Error, Result};
+use crate::parse::WEAK_LOCK;
+use crate::planned::{Locking, Query, RowSource, RowWait};
+
+/// The table that a clause names, in parts and as it stands.
+type Named<'a> = Option<(Vec<String>, &'a ObjectName)>;
+
+/// What the locking clauses of a query ask for together, and the tables that they name.
+pub(super) struct Wanted<'a> {
+    locking: Locking,
+    clauses: Vec<(RowLockMode, Named<'a>)>,
+}
+
+/// Reads the locking clauses of a query; `None`: there are none.
+pub(super) fn locking_of(query: &AstQuery) -> Result<Option<Wanted<'_>>> {
+    let mut wanted: Option<Wanted<'_>> = None;
+    for LockClause { lock_type, of, nonblock } in &query.locks {
+        let mut names =
+            of.as_ref().map(|of| object_name(of).map(|names| (names, of))).transpose()?;
+        let weak = names.as_ref().is_some_and(|(n, _)| n.first().is_some_and(|n| n == WEAK_LOCK));
+        if weak && let Some((parts, _)) = &mut names {
+            parts.remove(0);
+        }
+        let mode = match (lock_type, weak) {
+            (LockType::Update, false) => RowLockMode::Update,
+            (LockType::Update, true) => RowLockMode::NoKeyUpdate,
+            (LockType::Share, false) => RowLockMode::Share,
+            (LockType::Share, true) => RowLockMode::KeyShare,
+        };
+        let wait = match nonblock {
+            None => RowWait::Block,
+            Some(NonBlock::SkipLocked) => RowWait::Skip,
+            Some(NonBlock::Nowait) => RowWait::Error,
+        };
+        refuse(&query.body, mode)?;
+        let names = names.filter(|(parts, _)| !parts.is_empty());
+        let all = wanted
+            .get_or_insert_with(|| Wanted { locking: Locking { mode, wait }, clauses: Vec::new() });
+        all.locking.mode = all.locking.mode.max(mode);
+        all.locking.wait = all.locking.wait.max(wait);
+        all.clauses.push((mode, names));
+    }
+    Ok(wanted)
+}
+
+/// `0A000` where rows of the result are no rows of a table.
+fn refuse(body: &SetExpr, mode: RowLockMode) -> Result<()> {
+    let clause = clause(mode);
+    let refused = match body {
+        SetExpr::SetOperation { .. } => "is not allowed with UNION/INTERSECT/EXCEPT",
+        SetExpr::Values(_) => "cannot be applied to VALUES",
+        SetExpr::Select(select) => match refused_with(select) {
+            Some(what) => what,
+            None => return Ok(()),
+        },
+        _ => return Ok(()),
+    };
+    Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, format!("{clause} {refused}")))
+}
+
+fn refused_with(select: &Select) -> Option<&'static str> {
+    let grouped = match &select.group_by {
+        GroupByExpr::Expressions(exprs, _) => !exprs.is_empty(),
+        GroupByExpr::All(_) => true,
+    };
+    if select.distinct.is_some() {
+        Some("is not allowed with DISTINCT clause")
+    } else if grouped {
+        Some("is not allowed with GROUP BY clause")
+    } else if select.having.is_some() {
+        Some("is not allowed with HAVING clause")
+    } else {
+        None
+    }
+}
+
+/// The clause by its name.
+pub(crate) fn clause(mode: RowLockMode) -> &'static str {
+    match mode {
+        RowLockMode::KeyShare => "FOR KEY SHARE",
+        RowLockMode::Share => "FOR SHARE",
+        RowLockMode::NoKeyUpdate => "FOR NO KEY UPDATE",
+        RowLockMode::Update => "FOR UPDATE",
+    }
+}
+
+/// Has a bound query lock its rows.
+pub(super) fn apply(
+    context: &BindContext<'_>,
+    wanted: Option<Wanted<'_>>,
+    query: &mut Query,
+) -> Result<()> {
+    let Some(Wanted { locking, clauses }) = wanted else { return Ok(()) };
+    for (mode, names) in &clauses {
+        let clause = clause(*mode);
+        if query.grouping.is_some() {
+            let message = format!("{clause} is not allowed with aggregate functions");
+            return Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+        }
+        let Some((parts, name)) = names else { continue };
+        let position = context.source.position(name.span().start);
+        let [part] = parts.as_slice() else {
+            let message = format!("{clause} must specify unqualified relation names");
+            return Err(Error::syntax(message).at(position));
+        };
+        match &query.source {
+            RowSource::Table(table)
+                if table.alias.as_ref().unwrap_or(&table.table.name) == part => {}
+            _ => {
+                let message =
+                    format!("relation \"{part}\" in {clause} clause not found in FROM clause");
+                return Err(Error::new(SqlState::UNDEFINED_TABLE, message).at(position));
+            }
+        }
+    }
+    // Rows of a view that the server makes are no rows that one could lock.
+    let lockable = |source: &RowSource| matches!(source, RowSource::Table(t) if t.table.kind != catalog::TableKind::View);
+    query.locking = Some(locking).filter(|_| lockable(&query.source));
+    Ok(())
+}
