@@ -299,7 +299,7 @@ fn old_values_are_logged_under_wal_level_logical_only() {
             }
         }
         let (old, new) = (5 + 4 + 2 + 10, 5 + 4 + 2 + 5);
-        assert_eq!(updates, [if logical { 8 + old } else { 8 }]);
+        assert_eq!(updates, [if logical { 9 + old } else { 9 }]);
         assert_eq!(deletes, [if logical { 6 + new } else { 6 }]);
     }
 }

@@ -9,10 +9,12 @@
 //! in the middle must not stop the views.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::time::Duration;
 
 use zerocopy::FromZeros;
 
 const TRIES: usize = 64;
+const PAUSE: Duration = Duration::from_micros(100);
 
 /// At most `WORDS * 8` bytes of UTF-8. Written by its owner alone.
 #[derive(FromZeros)]
@@ -54,7 +56,8 @@ impl<const WORDS: usize> SharedText<WORDS> {
             if before == after && before.is_multiple_of(2) {
                 break;
             }
-            std::thread::yield_now();
+            // The writer may have been sent to sleep in the middle.
+            std::thread::sleep(PAUSE);
         }
         String::from_utf8_lossy(&bytes).into_owned()
     }
