@@ -43,7 +43,7 @@ fn every_process_of_the_design_runs_under_its_title() {
     let postmaster = title(server.pid()).expect("it runs");
     assert!(postmaster.contains("postmaster") || postmaster.starts_with("mamont"), "{postmaster}");
     drop(client);
-    wait_until("the backend ends with its client", SOON, || server.processes().len() == 3);
+    wait_until("the backend ends with its client", SOON, || server.processes().len() == 4);
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn when_the_postmaster_dies_all_are_gone_within_a_second() {
     for client in &mut clients {
         client.ok("SELECT 1");
     }
-    wait_until("three and five backends", SOON, || server.processes().len() == 8);
+    wait_until("four and five backends", SOON, || server.processes().len() == 9);
     let pids: Vec<i32> = server.processes().iter().map(|p| p.pid).collect();
     signal(server.pid(), Signal::SIGKILL);
     let left = wait_gone(&pids, Duration::from_secs(1));
