@@ -78,7 +78,7 @@ pub fn read(session: &mut Client) -> io::Result<Found> {
             found.oddities.push(format!("account {id} stands twice"));
         }
     }
-    for row in ask_rows(session, "SELECT relname FROM pg_class")? {
+    for row in ask_rows(session, "SELECT relname FROM pg_class WHERE relkind = 'r'")? {
         let name = field(&row, 0)?;
         if is_clients_table(name) {
             found.tables.insert(name.to_owned(), read_table(session, name)?);
