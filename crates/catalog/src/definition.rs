@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use types::{ColumnType, Datum, Oid, RelFileNumber};
+use types::{ColumnType, Datum, Oid, RelFileNumber, Xid};
 
 /// What kind of relation it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,6 +79,9 @@ pub struct IndexDef {
     pub primary: bool,
     /// What it is ordered by.
     pub columns: Vec<IndexColumn>,
+    /// The transaction that made it as it is, or made it anew. A snapshot that does not see it must
+    /// not use the index: the entries are those of the rows as they were then.
+    pub made_by: Xid,
 }
 
 /// A column of an index.

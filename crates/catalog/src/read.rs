@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use access::{Heap, tuple};
 use txn::{CatalogVersion, Snapshot, Transaction};
-use types::{Datum, Oid, RelFileNumber, TupleId};
+use types::{Datum, Oid, RelFileNumber, TupleId, Xid};
 
 use crate::catalog::Catalog;
 use crate::definition::{ColumnDef, Counted, TableDef, TableKind};
@@ -21,6 +21,7 @@ pub(crate) struct ClassRow {
     namespace: Oid,
     pub relfile: RelFileNumber,
     is_index: bool,
+    pub made_by: Xid,
     columns: usize,
     counted: Counted,
     options: String,
@@ -193,6 +194,7 @@ pub(crate) fn class_row(row: &[Datum]) -> Result<ClassRow, Error> {
                 relfile: RelFileNumber(relfile),
                 columns,
                 is_index: changes::text(row, 4) == "i",
+                made_by: Xid(u64::try_from(changes::number(row, class::RELFROZENXID)).unwrap_or(0)),
                 counted: Counted { pages, tuples: *tuples },
                 options: changes::text(row, class::RELOPTIONS).to_owned(),
             })

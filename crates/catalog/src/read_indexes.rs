@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use txn::Snapshot;
-use types::{ColumnType, Datum, Oid, RelFileNumber};
+use types::{ColumnType, Datum, Oid, RelFileNumber, Xid};
 
 use crate::catalog::Catalog;
 use crate::definition::{ConstraintDef, ConstraintKind, IndexColumn, IndexDef, TableDef};
@@ -51,6 +51,7 @@ impl Catalog {
             let class = class_row(row)?;
             if let Some(index) = indexes.iter_mut().find(|index| index.oid == class.oid) {
                 (index.name, index.relfile) = (class.name, class.relfile);
+                index.made_by = class.made_by;
             }
             Ok(ControlFlow::Continue(()))
         })?;
@@ -97,6 +98,7 @@ fn index_row(row: &[Datum], types: &[ColumnType]) -> Option<IndexDef> {
         Some(IndexColumn { column, ty, descending, nulls_first })
     };
     Some(IndexDef {
+        made_by: Xid::INVALID,
         oid: Oid(*oid),
         name: String::new(),
         relfile: RelFileNumber(0),

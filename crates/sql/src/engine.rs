@@ -514,6 +514,13 @@ impl Storage for Engine {
         self.compare_with_table(table, index)
     }
 
+    fn sees_index(&self, index: &IndexDef) -> Result<bool> {
+        match &*self.kept.borrow() {
+            Some(kept) => self.rooms.txn.visible(kept, index.made_by).map_err(told),
+            None => Ok(true),
+        }
+    }
+
     fn index_pages(&self, index: &IndexDef) -> Result<u32> {
         self.tree(index).nblocks().map_err(told)
     }

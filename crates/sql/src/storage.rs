@@ -260,6 +260,8 @@ pub(crate) trait Storage {
     fn pages(&self, table: &TableDef) -> Result<u32>;
     /// Checks an index of a table that is locked `Share`; `XX002` if it is damaged.
     fn check_index(&self, table: &TableDef, index: &IndexDef) -> Result<()>;
+    /// Whether the transaction may read by an index: not if it keeps a snapshot that is older.
+    fn sees_index(&self, index: &IndexDef) -> Result<bool>;
     /// Pages of an index.
     fn index_pages(&self, index: &IndexDef) -> Result<u32>;
     /// An end of the log.

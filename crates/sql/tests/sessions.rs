@@ -229,6 +229,26 @@ fn repeatable_read_sees_one_moment_and_changes_nothing_that_came_later() {
 }
 
 #[test]
+fn a_snapshot_older_than_an_index_does_not_read_by_it() {
+    let world = world();
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    answers(&mut first, "CREATE INDEX ON t (b)");
+    answers(&mut first, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
+    let other = world.spawn(1, || {
+        let mut second = session(&world);
+        answers(&mut second, "UPDATE t SET a = a + 100");
+        answers(&mut second, "CREATE UNIQUE INDEX ON t (a)");
+    });
+    other.join();
+    let rows = answers(&mut first, "SELECT a FROM t WHERE a = 2");
+    assert_eq!(rows, ["ROW 2", "OK SELECT 1"]);
+    answers(&mut first, "COMMIT");
+    let plan = answers(&mut first, "EXPLAIN (COSTS off) SELECT a FROM t WHERE a = 102");
+    assert!(plan[0].contains("Index Scan"), "{plan:?}");
+}
+
+#[test]
 fn what_was_rolled_back_was_never_there() {
     let world = world();
     proc::attach(world.procs, 0);

@@ -71,6 +71,7 @@ impl Catalog {
         let name = self.name_of_index(tx, table, &new)?;
         let relfile = storage::create(&self.access, tx)?;
         let index = IndexDef {
+            made_by: self.txn().assign_xid(tx)?,
             oid: self.txn().new_oid()?,
             name,
             relfile,

@@ -134,8 +134,10 @@ impl Catalog {
         old: RelFileNumber,
     ) -> Result<RelFileNumber, Error> {
         let relfile = storage::create(&self.access, tx)?;
+        let maker = i64::try_from(self.txn().assign_xid(tx)?.0).unwrap_or(i64::MAX);
         let count = self.update_rows(tx, &PG_CLASS, &|row| is(row, 0, oid), &mut |row| {
             row[class::RELFILENODE] = Datum::Int8(number(relfile));
+            row[class::RELFROZENXID] = Datum::Int8(maker);
             row[class::RELPAGES] = Datum::Int4(0);
             row[class::RELTUPLES] = Datum::Float4(Counted::NEVER.tuples);
         })?;

@@ -81,9 +81,10 @@ impl<'a> Planner<'a> {
         let size = Size::of(table, self.storage.pages(table)?);
         // An index whose size cannot be told is as good as one of a page; reading it will tell.
         let pages = |index: &catalog::IndexDef| self.storage.index_pages(index).unwrap_or(1);
+        let usable = |index: &catalog::IndexDef| self.storage.sees_index(index).unwrap_or(false);
         let statistics = self.storage.statistics(table)?;
         let known = statistics.known(size.tuples);
-        Ok(Some(cheapest(wish, (size, known), self.allowed, &pages)))
+        Ok(Some(cheapest(wish, (size, known), self.allowed, &pages, &usable)))
     }
 
     /// Chooses for the table of a query.

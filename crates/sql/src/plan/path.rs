@@ -88,16 +88,18 @@ pub(crate) struct Candidate {
     total: f64,
 }
 
-/// Looks at all ways and answers the cheapest. `pages` tells the pages of an index.
+/// Looks at all ways and answers the cheapest. `pages` tells the pages of an index, `usable` whether
+/// it may be read.
 pub(crate) fn cheapest(
     wish: &Wish<'_>,
     (size, known): (Size, Known<'_>),
     allowed: Allowed,
     pages: &dyn Fn(&IndexDef) -> u32,
+    usable: &dyn Fn(&IndexDef) -> bool,
 ) -> Candidate {
     let table = &wish.source.table;
     let mut best = sequential(wish, known, size, allowed);
-    for index in &table.indexes {
+    for index in table.indexes.iter().filter(|index| usable(index)) {
         let matched = conditions::matched(wish.parts, index);
         let order = ordered_by(wish.order, index, &matched);
         // Which rows everybody sees is not known yet.
