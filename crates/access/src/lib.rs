@@ -30,6 +30,6 @@ pub use fsm::FreeSpaceMap;
 pub use heap::vacuum;
 pub use heap::{
     BuildRow, BuildScan, BulkInsert, Draw, Duplicate, Fetched, Heap, Locked, NewVersion, Outcome,
-    Sample, Sampled, Scan, Shape, Stored, Swept,
+    Sample, Sampled, Scan, Shape, Stored,
 };
 pub use vm::VisibilityMap;

@@ -246,6 +246,8 @@ declare! {
         vacuum_cost_limit: u32 = 200, User, integer(1, 10_000);
     }
     "autovacuum" {
+        /// How much memory a worker may use to remember dead rows. -1: maintenance_work_mem.
+        autovacuum_work_mem: Option<u64> = None, Sighup, memory_or_auto(Kilobyte, MB, 2 * GB);
         /// Whether tables are vacuumed and analyzed by themselves.
         autovacuum: bool = true, Sighup, BOOL;
         /// How many tables may be worked on at a time.

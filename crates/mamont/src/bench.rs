@@ -4,6 +4,7 @@
 //! - `commit`: transactions of one INSERT each, by so many clients, each waiting for its answer.
 //! - `point`: reads or updates of single random rows by primary key, by so many clients.
 //! - `index`: one CREATE INDEX.
+//! - `storm`: random updates beside autovacuum, and how large they leave table and indexes.
 //! - `data`: the rows that `copy` loads, for loading them elsewhere.
 //!
 //! `scripts/bench.sh` runs these and PostgreSQL's own tools side by side.
@@ -14,6 +15,7 @@ mod copy;
 mod index;
 mod latency;
 mod point;
+mod storm;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -42,6 +44,8 @@ enum Workload {
     Point(point::Arguments),
     /// Seconds that CREATE INDEX takes
     Index(index::Arguments),
+    /// Random updates of a table with three indexes, and how large they leave it
+    Storm(storm::Arguments),
     /// Prints the rows that `copy` loads
     Data {
         /// How many
@@ -73,6 +77,7 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Erro
         Workload::Commit(arguments) => commit::run(arguments, out)?,
         Workload::Point(arguments) => point::run(arguments, out)?,
         Workload::Index(arguments) => index::run(arguments, out)?,
+        Workload::Storm(arguments) => storm::run(arguments, out)?,
         Workload::Data { rows } => copy::write_rows(*rows, out)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -75,6 +75,12 @@ impl Report {
     }
 }
 
+impl From<access::Error> for Error {
+    fn from(error: access::Error) -> Self {
+        Error::from_diagnostic(&error)
+    }
+}
+
 impl Error {
     /// An error of that condition.
     pub fn new(sqlstate: SqlState, message: impl Into<String>) -> Self {

@@ -69,6 +69,8 @@ pub(crate) struct Job<'a> {
     pub costs: Costs,
     /// `default_statistics_target`
     pub target: usize,
+    /// Bytes in which it may remember dead rows.
+    pub memory: usize,
     /// Whether autovacuum does it.
     pub auto: bool,
     /// Who wants to be told what is done.

@@ -60,7 +60,6 @@ mod redo;
 mod sample;
 mod scan;
 mod shape;
-mod sweep;
 mod target;
 mod update;
 pub mod vacuum;
@@ -77,7 +76,6 @@ pub use redo::redo;
 pub use sample::{Draw, Sample, Sampled};
 pub use scan::Scan;
 pub use shape::{FILL_FACTOR_MIN, Shape};
-pub use sweep::Swept;
 
 use buffer::{PageAccess, PageBytes};
 use types::{BlockNo, BufferTag, ColumnType, Datum, Fork, RelFileNumber, TupleId};

@@ -2,37 +2,21 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use access::vacuum::{self, Phase};
 use shmem::{ProcSlot, proc};
-use types::{BlockNo, Oid};
+use types::Oid;
 
-/// What a vacuum is doing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u64)]
-pub(crate) enum Phase {
-    Initializing = 1,
-    ScanningHeap,
-}
+/// PostgreSQL's names of the phases, in the order of the numbers in the slot.
+const PHASES: [(Phase, &str); 3] = [
+    (Phase::ScanningHeap, "scanning heap"),
+    (Phase::VacuumingIndexes, "vacuuming indexes"),
+    (Phase::VacuumingHeap, "vacuuming heap"),
+];
 
-impl Phase {
-    fn from_number(number: u64) -> Option<Phase> {
-        [Phase::Initializing, Phase::ScanningHeap].into_iter().find(|phase| *phase as u64 == number)
-    }
-
-    /// PostgreSQL's name of it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Phase::Initializing => "initializing",
-            Phase::ScanningHeap => "scanning heap",
-        }
-    }
-}
-
-/// The words of the slot.
+/// The words of the slot: what runs, on which relation, and what `Running` tells of it.
 const COMMAND: usize = 0;
 const RELATION: usize = 1;
-const PHASE: usize = 2;
-const TOTAL: usize = 3;
-const SCANNED: usize = 4;
+const NUMBERS: usize = 2;
 
 /// In the word of the command: a vacuum.
 const VACUUM: u64 = 1;
@@ -41,25 +25,30 @@ const VACUUM: u64 = 1;
 pub(crate) struct Progress(&'static ProcSlot);
 
 impl Progress {
-    /// A vacuum of a table of so many pages begins.
-    pub(crate) fn vacuum(relation: Oid, pages: BlockNo) -> Progress {
-        let slot = proc::me();
-        let words =
-            [VACUUM, u64::from(relation.0), Phase::Initializing as u64, u64::from(pages), 0];
-        for (word, value) in slot.progress.iter().zip(words) {
-            word.store(value, Relaxed);
+    /// A vacuum of a table begins.
+    pub(crate) fn vacuum(relation: Oid) -> Progress {
+        let progress = Progress(proc::me());
+        progress.show(&vacuum::Progress::default());
+        progress.0.progress[RELATION].store(u64::from(relation.0), Relaxed);
+        progress.0.progress[COMMAND].store(VACUUM, Relaxed);
+        progress
+    }
+
+    /// It is so far now.
+    pub(crate) fn show(&self, at: &vacuum::Progress) {
+        let phase = PHASES.iter().position(|(phase, _)| *phase == at.phase).unwrap_or(0);
+        let numbers = [
+            phase as u64,
+            u64::from(at.pages),
+            u64::from(at.scanned),
+            u64::from(at.vacuumed),
+            u64::from(at.index_passes),
+            at.dead_items_max as u64,
+            at.dead_items as u64,
+        ];
+        for (word, number) in self.0.progress[NUMBERS..].iter().zip(numbers) {
+            word.store(number, Relaxed);
         }
-        Progress(slot)
-    }
-
-    /// It does this now.
-    pub(crate) fn enter(&self, phase: Phase) {
-        self.0.progress[PHASE].store(phase as u64, Relaxed);
-    }
-
-    /// So many pages of the table are done with.
-    pub(crate) fn scanned(&self, pages: BlockNo) {
-        self.0.progress[SCANNED].store(u64::from(pages), Relaxed);
     }
 }
 
@@ -72,9 +61,9 @@ impl Drop for Progress {
 /// A vacuum of some process.
 pub(crate) struct Running {
     pub relation: Oid,
-    pub phase: Phase,
-    pub total: u64,
-    pub scanned: u64,
+    pub phase: &'static str,
+    /// Pages in all, scanned and vacuumed, passes over the indexes, room for dead items, dead items.
+    pub numbers: [u64; 6],
 }
 
 /// The vacuum that a process runs, if it does.
@@ -85,8 +74,7 @@ pub(crate) fn vacuum_of(slot: &ProcSlot) -> Option<Running> {
     }
     Some(Running {
         relation: Oid(u32::try_from(word(RELATION)).ok()?),
-        phase: Phase::from_number(word(PHASE))?,
-        total: word(TOTAL),
-        scanned: word(SCANNED),
+        phase: PHASES.get(word(NUMBERS) as usize)?.1,
+        numbers: std::array::from_fn(|number| word(NUMBERS + 1 + number)),
     })
 }

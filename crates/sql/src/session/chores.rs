@@ -115,17 +115,19 @@ impl Session {
         let Some(table) = table.filter(|table| table.oid == chore.relation) else {
             return Ok(false);
         };
-        let (costs, target) = {
-            let settings = self.context.settings.borrow();
-            let target = settings.current.default_statistics_target as usize;
-            (Costs::of_worker(&settings.current, workers), target)
+        let (costs, target, memory) = {
+            let current = &self.context.settings.borrow().current;
+            let memory = current.autovacuum_work_mem.unwrap_or(current.maintenance_work_mem);
+            let target = current.default_statistics_target as usize;
+            let memory = usize::try_from(memory).unwrap_or(usize::MAX);
+            (Costs::of_worker(current, workers), target, memory)
         };
         let mut tell = |text: String| {
             // The last words are those that count.
             *told = text.split_once(": ").map_or(text.clone(), |(_, rest)| rest.to_owned());
             Ok(())
         };
-        let mut job = Job { costs, target, auto: true, tell: Some(&mut tell) };
+        let mut job = Job { costs, target, memory, auto: true, tell: Some(&mut tell) };
         if vacuum {
             storage.vacuum(&table, &mut job)?;
         } else {

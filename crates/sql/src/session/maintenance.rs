@@ -33,6 +33,9 @@ impl Session {
             let message = "VACUUM cannot run inside a transaction block";
             return Err(Error::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
         }
+        if work.full {
+            return Err(Error::unsupported("VACUUM FULL"));
+        }
         self.ensure_transaction(several);
         let everything = self.every_table(work)?;
         let named = !work.targets.is_empty();
@@ -117,9 +120,9 @@ impl Session {
         out: &mut dyn Output,
         run: impl FnOnce(&mut Job<'_>) -> Result<()>,
     ) -> Result<()> {
-        let (costs, target) = {
-            let settings = self.context.settings.borrow();
-            (Costs::of(&settings.current), settings.current.default_statistics_target)
+        let (costs, target, memory) = {
+            let current = &self.context.settings.borrow().current;
+            (Costs::of(current), current.default_statistics_target, current.maintenance_work_mem)
         };
         let mut tell = |text: String| {
             // Asked for, so told whatever `client_min_messages` says.
@@ -128,6 +131,7 @@ impl Session {
         run(&mut Job {
             costs,
             target: target as usize,
+            memory: usize::try_from(memory).unwrap_or(usize::MAX),
             auto: false,
             tell: verbose.then_some(&mut tell),
         })

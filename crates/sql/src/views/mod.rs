@@ -220,6 +220,10 @@ pub(crate) static DEFINITIONS: &[ViewDefinition] = &[
             ("phase", Text),
             ("heap_blks_total", Int8),
             ("heap_blks_scanned", Int8),
+            ("heap_blks_vacuumed", Int8),
+            ("index_vacuum_count", Int8),
+            ("max_dead_tuples", Int8),
+            ("num_dead_tuples", Int8),
         ],
     },
 ];

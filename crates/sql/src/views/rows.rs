@@ -161,14 +161,14 @@ fn vacuums(rooms: &Rooms) -> Vec<Row> {
     let used = rooms.procs.iter().filter(|slot| slot.kind() != ProcKind::None);
     let running = used.filter_map(|slot| Some((slot, maintenance::vacuum_of(slot)?)));
     let rows = running.map(|(slot, vacuum)| {
-        vec![
+        let mut row = vec![
             Datum::Int4(slot.pid.load(Relaxed)),
             text(DATABASE),
             Datum::Oid(vacuum.relation.0),
-            text(vacuum.phase.name()),
-            int8(vacuum.total),
-            int8(vacuum.scanned),
-        ]
+            text(vacuum.phase),
+        ];
+        row.extend(vacuum.numbers.map(int8));
+        row
     });
     rows.collect()
 }
