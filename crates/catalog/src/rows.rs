@@ -28,7 +28,6 @@ pub(crate) mod class {
     pub const RELFILENODE: usize = 3;
     pub const RELNATTS: usize = 5;
     pub const RELFROZENXID: usize = 6;
-    pub const RELFROZENXID: usize = 6;
     pub const RELHASINDEX: usize = 7;
     pub const RELPAGES: usize = 8;
     pub const RELTUPLES: usize = 9;
