@@ -9,12 +9,11 @@
 //! in the middle must not stop the views.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
-use std::time::Duration;
 
 use zerocopy::FromZeros;
 
-const TRIES: usize = 64;
-const PAUSE: Duration = Duration::from_micros(100);
+/// Some milliseconds: on a busy machine the writer may have to wait in the middle.
+const TRIES: usize = 10_000;
 
 /// At most `WORDS * 8` bytes of UTF-8. Written by its owner alone.
 #[derive(FromZeros)]
@@ -56,8 +55,7 @@ impl<const WORDS: usize> SharedText<WORDS> {
             if before == after && before.is_multiple_of(2) {
                 break;
             }
-            // The writer may have been sent to sleep in the middle.
-            std::thread::sleep(PAUSE);
+            std::thread::yield_now();
         }
         String::from_utf8_lossy(&bytes).into_owned()
     }
