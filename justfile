@@ -42,6 +42,10 @@ faults *args:
 bench *args:
     scripts/bench.sh {{args}}
 
+# Measure a thousand idle connections, beside PostgreSQL where it is installed
+connections *args:
+    scripts/bench-connections.sh {{args}}
+
 # Print the write-ahead log of ./data
 dump-wal *args:
     cargo run --release --bin mamont -- waldump {{args}}

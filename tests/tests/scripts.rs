@@ -124,9 +124,12 @@ macro_rules! scripts {
 
 scripts! {
     advisory_locks
+    advisory_sessions
+    cancel
     deadlocks
     foreign_keys
     lock_table
+    lock_waits
     maintenance_lock_modes
     on_conflict
     rc_accounts

@@ -5,13 +5,33 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use access::Access;
-use txn::{CatalogVersion, LockMode, LockTag, Transaction, Txn};
+use txn::{CatalogVersion, LockMode, LockOwner, LockTag, Transaction, Txn};
 use types::{Oid, RelFileNumber};
 
 use crate::cache::Cache;
 use crate::definition::TableDef;
 use crate::error::Error;
 use crate::system::{PG_CATALOG, PUBLIC, SYSTEM_TABLES};
+
+/// What came of opening a table without waiting.
+#[derive(Debug)]
+pub enum Opened {
+    /// It is locked.
+    Table(Rc<TableDef>),
+    /// There is none of that name.
+    Missing,
+    /// Somebody else has it.
+    Busy,
+}
+
+impl Opened {
+    fn table(self) -> Option<Rc<TableDef>> {
+        match self {
+            Opened::Table(table) => Some(table),
+            Opened::Missing | Opened::Busy => None,
+        }
+    }
+}
 
 /// The system tables, as one process works with them.
 pub struct Catalog {
@@ -143,13 +163,42 @@ impl Catalog {
         name: &str,
         mode: LockMode,
     ) -> Result<Option<Rc<TableDef>>, Error> {
+        let locks = self.txn().locks();
+        let opened =
+            self.open_by(tx, schema, name, |tag| locks.acquire(tag, mode).map(|()| true))?;
+        Ok(opened.table())
+    }
+
+    /// As [`Catalog::open`], but instead of waiting for the lock it does without.
+    pub fn open_nowait(
+        &self,
+        tx: &Transaction,
+        schema: Option<&str>,
+        name: &str,
+        mode: LockMode,
+    ) -> Result<Opened, Error> {
+        let locks = self.txn().locks();
+        self.open_by(tx, schema, name, |tag| {
+            locks.try_acquire_for(LockOwner::Transaction, tag, mode)
+        })
+    }
+
+    fn open_by(
+        &self,
+        tx: &Transaction,
+        schema: Option<&str>,
+        name: &str,
+        lock: impl Fn(LockTag) -> txn::Result<bool>,
+    ) -> Result<Opened, Error> {
         let mut locked: Option<Oid> = None;
         loop {
-            let Some(table) = self.lookup(tx, schema, name)? else { return Ok(None) };
+            let Some(table) = self.lookup(tx, schema, name)? else { return Ok(Opened::Missing) };
             if locked == Some(table.oid) {
-                return Ok(Some(table));
+                return Ok(Opened::Table(table));
             }
-            self.txn().locks().acquire(LockTag::Relation(table.oid), mode)?;
+            if !lock(LockTag::Relation(table.oid))? {
+                return Ok(Opened::Busy);
+            }
             locked = Some(table.oid);
         }
     }

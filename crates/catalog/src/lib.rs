@@ -45,7 +45,7 @@ mod rows;
 mod statistics;
 pub mod system;
 
-pub use catalog::Catalog;
+pub use catalog::{Catalog, Opened};
 pub use ddl::{DependKind, NewCheck, NewIndex, Object, quote_identifier};
 pub use definition::{
     ColumnDef, ConstraintDef, ConstraintKind, Counted, IndexColumn, IndexDef, TableDef, TableKind,

@@ -21,6 +21,8 @@ const TB: u64 = 1 << 40;
 const MILLISECOND: i64 = 1_000;
 const SECOND: i64 = 1_000 * MILLISECOND;
 const DAY: i64 = 24 * 3600 * SECOND;
+/// The longest time in milliseconds that PostgreSQL's settings can hold.
+const LONG: i64 = i32::MAX as i64 * MILLISECOND;
 const PAGE: u64 = types::PAGE_SIZE as u64;
 
 const BOOL: Kind = Kind::Bool;
@@ -283,7 +285,7 @@ declare! {
         data_checksums: bool = true, Init, BOOL;
         /// How long to wait for a lock before looking for a deadlock.
         deadlock_timeout: Duration = Duration::from_secs(1),
-            Superuser, time(Millisecond, MILLISECOND, 24 * DAY);
+            Superuser, time(Millisecond, MILLISECOND, LONG);
     }
     "logging" {
         /// The least weight of messages that go to the server's log.
@@ -302,6 +304,20 @@ declare! {
         search_path: String = "\"$user\", public".to_owned(), User, text(4096);
         /// The name by which a session shows itself to others.
         application_name: String = String::new(), User, text(63);
+        /// How long a statement may take. 0 means as long as it likes.
+        statement_timeout: Duration = Duration::ZERO, User, time(Millisecond, 0, LONG);
+        /// How long a statement may wait for a lock, each time that it waits. 0 means for ever.
+        lock_timeout: Duration = Duration::ZERO, User, time(Millisecond, 0, LONG);
+        /// How long a session may be idle inside of a transaction before it is ended. 0 means for
+        /// ever.
+        idle_in_transaction_session_timeout: Duration = Duration::ZERO,
+            User, time(Millisecond, 0, LONG);
+        /// How long a session may be idle outside of a transaction before it is ended. 0 means for
+        /// ever.
+        idle_session_timeout: Duration = Duration::ZERO, User, time(Millisecond, 0, LONG);
+        /// How often a running statement looks whether its client is still there. 0 means never.
+        client_connection_check_interval: Duration = Duration::ZERO,
+            User, time(Millisecond, 0, LONG);
         /// The character set that the client speaks.
         client_encoding: String = "UTF8".to_owned(),
             User, words_or(&["UTF8"], &[("UTF-8", "UTF8"), ("unicode", "UTF8")]);

@@ -106,7 +106,8 @@ pub(crate) fn format(kind: &Kind, value: &Value) -> String {
 /// The value as `pg_settings.setting` shows it: a plain number of the setting's unit.
 pub(crate) fn format_plain(kind: &Kind, value: &Value) -> String {
     match (kind.unit(), value) {
-        (Some((_, size)), Value::Integer(n)) if *n > 0 => (n / size).to_string(),
+        // -1 that lets the server choose is a mark, not a quantity.
+        (Some((_, size)), Value::Integer(n)) if n % size == 0 => (n / size).to_string(),
         (_, Value::Integer(n)) => n.to_string(),
         _ => format(kind, value),
     }
@@ -182,8 +183,7 @@ fn quantity(text: &str, units: Units, base: i64) -> Result<i64, Bad> {
         None => return Err(Bad::Unit),
     };
     let multiples = (number * (size as f64 / base as f64)).round_ties_even();
-    // 2^53: beyond it a double no longer tells whole numbers apart.
-    if !multiples.is_finite() || (multiples * base as f64).abs() > 9_007_199_254_740_992.0 {
+    if !multiples.is_finite() || multiples.abs() > f64::from(i32::MAX) {
         return Err(Bad::Range);
     }
     Ok(multiples as i64 * base)

@@ -5,12 +5,14 @@
 //! - `point`: reads or updates of single random rows by primary key, by so many clients.
 //! - `index`: one CREATE INDEX.
 //! - `storm`: random updates beside autovacuum, and how large they leave table and indexes.
+//! - `connections`: what idle connections cost, in memory and to those that work.
 //! - `data`: the rows that `copy` loads, for loading them elsewhere.
 //!
 //! `scripts/bench.sh` runs these and PostgreSQL's own tools side by side.
 
 mod clients;
 mod commit;
+mod connections;
 mod copy;
 mod index;
 mod latency;
@@ -46,6 +48,8 @@ enum Workload {
     Index(index::Arguments),
     /// Random updates of a table with three indexes, and how large they leave it
     Storm(storm::Arguments),
+    /// Memory of idle connections, and what they cost others
+    Connections(connections::Arguments),
     /// Prints the rows that `copy` loads
     Data {
         /// How many
@@ -78,6 +82,7 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Erro
         Workload::Point(arguments) => point::run(arguments, out)?,
         Workload::Index(arguments) => index::run(arguments, out)?,
         Workload::Storm(arguments) => storm::run(arguments, out)?,
+        Workload::Connections(arguments) => connections::run(arguments, out)?,
         Workload::Data { rows } => copy::write_rows(*rows, out)?,
     }
     Ok(ExitCode::SUCCESS)

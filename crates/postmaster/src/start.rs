@@ -79,6 +79,8 @@ fn start(
     let mut pid_file = PidFile::new(dir, &socket_dir, listeners.port);
     pid_file.address = listeners.places.first().cloned().unwrap_or_default();
     let server = Rc::new(Server::create(settings, source, dir)?);
+    let log_level = level.clone();
+    server.on_log_level(move |least| set_level(&log_level, least));
     pid_file.segment = server.segment().name().to_owned();
     pid_file.write(Status::Starting)?;
     let keep = vec![lock.fd()];

@@ -10,6 +10,9 @@
 //! | HUP | read the configuration again, before the next request |
 //! | QUIT | end at once |
 //!
+//! A client that is idle for too long (`idle_session_timeout`, `idle_in_transaction_session_timeout`)
+//! is told so with FATAL, too.
+//!
 //! However the session ends (QUIT, end of file, a broken connection, TERM, a FATAL), its
 //! transaction is rolled back before the process exits with 0 or 1, and the slot is empty by then:
 //! the postmaster takes any other end for a crash.
@@ -92,6 +95,7 @@ fn serve(server: &Rc<Server>, client: &mut Client) -> i32 {
         Err(gone) => farewell(client, gone),
     };
     backend.session.rollback_on_disconnect();
+    tracing::debug!("disconnection: user={} host={}", proc::me().user(), proc::me().client());
     code
 }
 
@@ -110,6 +114,7 @@ impl<'a> Backend<'a> {
     /// Answers requests until QUIT.
     fn requests(&mut self, client: &mut Client) -> Result<(), Gone> {
         while !client.is_ended() {
+            client.set_idle_limit(self.session.idle_limit());
             let line = client.next_request()?;
             if Pending::take_hup() {
                 self.server.reload_in_child();
@@ -193,14 +198,21 @@ fn note_query(sql: &str) {
 
 /// The last words to a client that did not say QUIT; answers the exit code.
 fn farewell(client: &mut Client, gone: Gone) -> i32 {
-    match gone {
-        Gone::Disconnected => 0,
+    let (code, text) = match gone {
+        Gone::Disconnected => return 0,
         Gone::Terminated => {
-            let message = Message::text("terminating connection due to administrator command");
-            client.fatal(SqlState::ADMIN_SHUTDOWN, &message);
-            1
+            (SqlState::ADMIN_SHUTDOWN, "terminating connection due to administrator command")
         }
-    }
+        Gone::IdleInTransaction => (
+            SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+            "terminating connection due to idle-in-transaction timeout",
+        ),
+        Gone::Idle => {
+            (SqlState::IDLE_SESSION_TIMEOUT, "terminating connection due to idle-session timeout")
+        }
+    };
+    client.fatal(code, &Message::text(text));
+    1
 }
 
 /// Tells a client of PostgreSQL's protocol, in that protocol, that it is not served yet.

@@ -32,6 +32,10 @@ impl sql::Host for Host {
         checkpointer::request_and_wait(&self.0).map_err(|error| Box::new(error) as _)
     }
 
+    fn set_log_level(&self, least: config::MessageLevel) {
+        self.0.set_log_level(least);
+    }
+
     fn checkpoints(&self) -> Checkpoints {
         let progress = self.0.progress();
         Checkpoints {

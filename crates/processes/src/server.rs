@@ -8,14 +8,14 @@
 //! - The layout follows from the settings at start alone; a reload changes no size.
 //! - [`Server::reset`] runs only while no child lives.
 
-use std::cell::{Ref, RefCell};
+use std::cell::{OnceCell, Ref, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use access::Access;
 use buffer::{BufferPool, BufferRegions};
 use catalog::Catalog;
-use config::{Changes, Settings};
+use config::{Changes, MessageLevel, Settings};
 use shmem::{Layout, ProcArray, Segment};
 use txn::{Txn, TxnRegions};
 use wal::{ControlFile, Wal, WalOptions, WalRegions};
@@ -63,7 +63,11 @@ pub struct Server {
     access: Rc<Access>,
     catalog: Rc<Catalog>,
     is_oom_protected: bool,
+    log_level: OnceCell<SetLogLevel>,
 }
+
+/// Changes from which weight on messages of this process are logged.
+type SetLogLevel = Box<dyn Fn(MessageLevel)>;
 
 impl Server {
     /// Makes the segment and the rooms over it. The caller holds the directory's lock.
@@ -107,6 +111,7 @@ impl Server {
             access,
             catalog,
             is_oom_protected: is_oom_protected(),
+            log_level: OnceCell::new(),
         })
     }
 
@@ -132,9 +137,23 @@ impl Server {
         Ok(changes)
     }
 
+    /// Says how what is logged is changed. For the postmaster, which has made the log; once.
+    pub fn on_log_level(&self, set: impl Fn(MessageLevel) + 'static) {
+        let first = self.log_level.set(Box::new(set)).is_ok();
+        debug_assert!(first, "there is one log");
+    }
+
+    /// Changes from which weight on messages of this process are logged.
+    pub fn set_log_level(&self, least: MessageLevel) {
+        if let Some(set) = self.log_level.get() {
+            set(least);
+        }
+    }
+
     /// Has the rooms of this process work with these settings: the server's, or a session's own.
     pub fn apply(&self, settings: &Settings) {
         self.wal.set_options(wal_options(settings));
+        self.set_log_level(settings.log_min_messages);
         self.txn.locks().set_deadlock_timeout(settings.deadlock_timeout);
     }
 

@@ -38,17 +38,16 @@ impl Status {
 }
 
 /// What HELP answers.
-const HELP: [&str; 9] = [
+const HELP: [&str; 6] = [
     "A line is a request: any number of SQL statements with ; between them.",
     "One line is one transaction, unless it or an earlier one says BEGIN.",
     "A reply ends with a line READY idle, READY transaction or READY failed.",
     "CREATE TABLE, DROP TABLE, TRUNCATE, INSERT, SELECT, UPDATE, DELETE, COPY, EXPLAIN",
     "BEGIN, COMMIT, ROLLBACK, CHECKPOINT, SHOW, SET, PREPARE, EXECUTE, DEALLOCATE",
     "COPY t FROM STDIN is followed by lines of data up to a line \\.",
-    "Views: pg_stat_activity, pg_settings, pg_buffercache, pg_stat_bgwriter, pg_stat_wal,",
-    "pg_stat_checkpointer.",
-    "QUIT ends the session.",
 ];
+/// How long a line of HELP is at most, if its words allow it.
+const HELP_WIDTH: usize = 88;
 
 /// Collects the bytes of replies until somebody sends them.
 #[derive(Default, Debug)]
@@ -148,12 +147,25 @@ impl LineWriter {
         self.out.push(b'\n');
     }
 
-    /// The answer to HELP, all but READY.
-    pub fn help(&mut self) {
+    /// The answer to HELP, all but READY; `views` are the names of those that there are.
+    pub fn help(&mut self, views: &[&str]) {
         self.columns([("help", "text")]);
         for line in HELP {
             self.row([Some(line)]);
         }
+        let mut line = "Views:".to_owned();
+        for (place, view) in views.iter().enumerate() {
+            if line.len() + view.len() + 2 > HELP_WIDTH {
+                self.row([Some(line.as_str())]);
+                line.clear();
+            }
+            let end = if place + 1 == views.len() { "." } else { "," };
+            line.push_str(if line.is_empty() { "" } else { " " });
+            line.push_str(view);
+            line.push_str(end);
+        }
+        self.row([Some(line.as_str())]);
+        self.row([Some("QUIT ends the session.")]);
         self.ok("HELP");
     }
 
@@ -235,9 +247,13 @@ mod tests {
     #[test]
     fn help_is_a_row_set_and_clear_forgets_it() {
         let mut writer = LineWriter::new();
-        writer.help();
+        let views = ["a_view_with_a_long_name"; 7];
+        writer.help(&views);
         let text = String::from_utf8(writer.bytes().to_vec()).expect("UTF-8");
         assert!(text.starts_with("COLUMNS help text\nROW ") && text.ends_with("\nOK HELP\n"));
+        assert_eq!(text.matches("a_view_with_a_long_name").count(), views.len());
+        assert!(text.contains("a_long_name.\nROW QUIT ends"), "{text}");
+        assert!(text.lines().all(|line| line.len() <= HELP_WIDTH + "ROW ".len()), "{text}");
         writer.clear();
         assert!(writer.bytes().is_empty());
     }

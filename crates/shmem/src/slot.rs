@@ -83,6 +83,9 @@ pub struct ProcSlot {
 
     /// The id of its transaction; 0 when there is none.
     pub xid: AtomicU64,
+    /// How many transactions the processes of this slot have begun: with the slot's number it names
+    /// a transaction that has no id. Not cleared between two processes.
+    pub local_xid: AtomicU64,
     /// Where its COMMIT record ends, from when that is in the log until the commit is complete.
     pub commit_lsn: AtomicU64,
     /// No snapshot of its needs rows that died before this xid; 0 when it has no snapshot.

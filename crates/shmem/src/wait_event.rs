@@ -69,6 +69,8 @@ wait_events! {
     WalSync = "IO", "WALSync";
     /// A new segment of the log being filled with zeros.
     WalInitWrite = "IO", "WALInitWrite";
+    /// Another session to end.
+    BackendTermination = "IPC", "BackendTermination";
     /// Another process's read or write of a buffer.
     BufferIo = "IPC", "BufferIO";
     /// A checkpoint that was asked for to be done.
@@ -85,6 +87,8 @@ wait_events! {
     BufferPin = "BufferPin", "BufferPin";
     /// A heavyweight lock on a relation.
     LockRelation = "Lock", "relation";
+    /// An advisory lock.
+    LockAdvisory = "Lock", "advisory";
     /// A heavyweight lock on something else.
     Lock = "Lock", "object";
     /// The end of another transaction.

@@ -18,20 +18,22 @@ use std::time::{Duration, Instant};
 
 use access::{Access, Heap, Locked, Outcome, Shape, Stored};
 use buffer::BufferPool;
-use catalog::{Catalog, IndexDef, NewIndex, TableDef};
+use catalog::{Catalog, IndexDef, NewIndex, Opened, TableDef, TableKind};
 use config::Settings;
 use shmem::{ProcSlot, RegionInfo, WaitEvent, proc};
 use sys::mutant::{self, Mutant};
-use txn::{LockMode, LockOwner, LockTag, RowLockMode, Snapshot, Transaction, Txn};
-use types::{Datum, Diagnostic, Lsn, Oid, Row, TupleId};
+use sys::process::Signal;
+use txn::{AdvisoryKey, LockMode, LockOwner, LockTag, RowLockMode, Snapshot, Transaction, Txn};
+use types::{Datum, Diagnostic, Lsn, Oid, Row, SqlState, TupleId};
 use wal::Wal;
 
 use crate::bind::TableName;
 use crate::bind::names::split_identifiers;
 use crate::error::{Error, Result};
-use crate::functions::LogPosition;
+use crate::functions::{AdvisoryLock, LogPosition};
 use crate::interrupts;
 use crate::maintenance::{self, Work};
+use crate::others;
 use crate::session::Session;
 use crate::statistics::{Statistics, TableStatistics};
 use crate::storage::{
@@ -44,6 +46,8 @@ use crate::views::{columns, indexes, tables};
 pub trait Host {
     /// Makes a checkpoint and waits for it.
     fn checkpoint(&self) -> std::result::Result<(), Box<dyn Diagnostic>>;
+    /// Changes from which weight on messages of this process are logged.
+    fn set_log_level(&self, least: config::MessageLevel);
     /// What checkpoints have done.
     fn checkpoints(&self) -> Checkpoints;
 }
@@ -114,6 +118,8 @@ struct Engine {
     memory: Cell<u64>,
     /// What is known of tables.
     statistics: Statistics,
+    /// From which weight on messages are logged; none: as the server has it.
+    log_level: Cell<Option<config::MessageLevel>>,
     /// The snapshot of the current command, once it has read.
     snapshot: RefCell<Option<Rc<Snapshot>>>,
     /// The snapshot of the whole transaction, under repeatable read.
@@ -128,12 +134,23 @@ impl Session {
             transaction: RefCell::new(None),
             wrote: Cell::new(false),
             memory: Cell::new(settings.maintenance_work_mem),
+            log_level: Cell::new(None),
             snapshot: RefCell::new(None),
             statistics: Statistics::default(),
             kept: RefCell::new(None),
         };
         Session::over(Rc::new(engine), settings.clone())
     }
+}
+
+/// `42809` for what LOCK TABLE is not for.
+fn check_lockable(table: &TableDef) -> Result<()> {
+    if !matches!(table.kind, TableKind::Index(_)) {
+        return Ok(());
+    }
+    let message = format!("\"{}\" is not a table or view", table.name);
+    let error = Error::new(SqlState::WRONG_OBJECT_TYPE, message);
+    Err(error.detail("This operation is not supported for indexes."))
 }
 
 /// An error of a room, as the client is told it.
@@ -236,6 +253,10 @@ impl Storage for Engine {
         }
     }
 
+    fn end_session(&self) {
+        self.rooms.txn.locks().release_session(|_| true);
+    }
+
     fn end_command(&self) -> Result<()> {
         self.drop_snapshot();
         if self.wrote.replace(false) {
@@ -283,6 +304,67 @@ impl Storage for Engine {
             let schema = name.schema.as_deref();
             self.rooms.catalog.open(tx, schema, &name.name, mode).map_err(told)
         })
+    }
+
+    fn lock_table(&self, name: &TableName, mode: LockMode, nowait: bool) -> Result<Option<bool>> {
+        if !nowait {
+            let Some(table) = self.open(name, mode)? else { return Ok(None) };
+            return check_lockable(&table).map(|()| Some(true));
+        }
+        let opened = self.with_transaction(|tx| {
+            let schema = name.schema.as_deref();
+            self.rooms.catalog.open_nowait(tx, schema, &name.name, mode).map_err(told)
+        })?;
+        Ok(match opened {
+            Opened::Table(table) => {
+                check_lockable(&table)?;
+                Some(true)
+            }
+            Opened::Busy => Some(false),
+            Opened::Missing => None,
+        })
+    }
+
+    fn lock_view(&self, view: &TableDef, mode: LockMode, nowait: bool) -> Result<bool> {
+        let (locks, tag) = (self.rooms.txn.locks(), LockTag::Relation(view.oid));
+        if nowait {
+            return locks.try_acquire_for(LockOwner::Transaction, tag, mode).map_err(told);
+        }
+        locks.acquire(tag, mode).map_err(told)?;
+        Ok(true)
+    }
+
+    fn lock_advisory(&self, lock: AdvisoryLock, wait: bool) -> Result<bool> {
+        let AdvisoryLock { key, mode, owner } = lock;
+        let (locks, tag) = (self.rooms.txn.locks(), LockTag::Advisory(key));
+        if !wait {
+            return locks.try_acquire_for(owner, tag, mode).map_err(told);
+        }
+        locks.acquire_for(owner, tag, mode).map_err(told)?;
+        Ok(true)
+    }
+
+    fn unlock_advisory(&self, key: AdvisoryKey, mode: LockMode) -> bool {
+        self.rooms.txn.locks().release_for_session(LockTag::Advisory(key), mode)
+    }
+
+    fn unlock_all_advisory(&self) {
+        self.rooms.txn.locks().release_session(|tag| matches!(tag, LockTag::Advisory(_)));
+    }
+
+    fn blocking_pids(&self, pid: i32) -> Vec<i32> {
+        self.rooms.txn.locks().blocking_pids(pid)
+    }
+
+    fn signal_backend(&self, pid: i32, signal: Signal) -> Result<bool> {
+        let sent = others::signal(self.rooms.procs, pid, signal)?;
+        // It may have been this session itself.
+        self.check_interrupts()?;
+        Ok(sent)
+    }
+
+    fn await_end_of_backend(&self, pid: i32, at_most: Duration) -> Result<bool> {
+        others::await_end(self.rooms.procs, pid, at_most)
     }
 
     fn with_catalog(
@@ -540,6 +622,10 @@ impl Storage for Engine {
     }
 
     fn apply(&self, settings: &Settings) {
+        let least = settings.log_min_messages;
+        if self.log_level.replace(Some(least)).is_some_and(|before| before != least) {
+            self.rooms.host.set_log_level(least);
+        }
         let path = split_identifiers(&settings.search_path).unwrap_or_default();
         let user = proc::me().user();
         let path = path.into_iter().map(|name| if name == "$user" { user.clone() } else { name });
@@ -547,6 +633,7 @@ impl Storage for Engine {
         proc::me().set_application(&settings.application_name);
         self.memory.set(settings.maintenance_work_mem);
         self.rooms.txn.locks().set_deadlock_timeout(settings.deadlock_timeout);
+        self.rooms.txn.locks().set_lock_timeout(settings.lock_timeout);
         let mut options = self.rooms.wal.options();
         options.compress = settings.wal_compression != config::WalCompression::Off;
         options.commit_siblings = settings.commit_siblings;
@@ -570,7 +657,11 @@ impl Storage for Engine {
                 return Ok(());
             }
             // An hour at a time: no duration is too long for the clock.
-            proc::me().latch.wait(Some(Duration::from_secs_f64(left.min(3600.0))));
+            let mut left = Duration::from_secs_f64(left.min(3600.0));
+            if let Some(look) = sys::interrupt::next_look() {
+                left = left.min(look.saturating_sub(sys::clock::monotonic()));
+            }
+            proc::me().latch.wait(Some(left));
         }
     }
 

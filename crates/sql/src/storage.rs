@@ -6,17 +6,19 @@
 //! golden tests of the language.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use access::btree::KeyRange;
 use catalog::{Catalog, IndexDef, NewIndex, TableDef};
 use config::Settings;
+use sys::process::Signal;
 use txn::statistics::Counts;
-use txn::{LockMode, RowLockMode, Transaction};
+use txn::{AdvisoryKey, LockMode, RowLockMode, Transaction};
 use types::{Datum, Lsn, Oid, Row, TupleId};
 
 use crate::bind::TableName;
 use crate::error::{Error, Result};
-use crate::functions::LogPosition;
+use crate::functions::{AdvisoryLock, LogPosition};
 use crate::maintenance::Costs;
 use crate::statistics::TableStatistics;
 
@@ -163,6 +165,8 @@ pub(crate) trait Storage {
     fn commit(&self, synchronous: bool) -> Result<()>;
     /// Rolls it back.
     fn abort(&self);
+    /// Lets go of what the session holds beyond its transactions: it ends.
+    fn end_session(&self);
     /// Ends a command: what it did is seen by the next one.
     fn end_command(&self) -> Result<()>;
     /// The id of the transaction; assigns one if there is none.
@@ -190,6 +194,23 @@ pub(crate) trait Storage {
     fn reindex(&self, table: &TableDef, index: &IndexDef) -> Result<Rc<TableDef>>;
     /// Empties a table that is locked.
     fn truncate(&self, table: &TableDef) -> Result<()>;
+    /// Locks a table or view until the end of the transaction; `None`: there is none of that name.
+    /// With `nowait`, `false` instead of waiting.
+    fn lock_table(&self, name: &TableName, mode: LockMode, nowait: bool) -> Result<Option<bool>>;
+    /// Locks a relation of the server's own making, which cannot go away.
+    fn lock_view(&self, view: &TableDef, mode: LockMode, nowait: bool) -> Result<bool>;
+    /// Takes an advisory lock; `false`: somebody else has it, and it was not to be waited for.
+    fn lock_advisory(&self, lock: AdvisoryLock, wait: bool) -> Result<bool>;
+    /// Lets the session's go once; `false`: it does not have it.
+    fn unlock_advisory(&self, key: AdvisoryKey, mode: LockMode) -> bool;
+    /// Lets all of the session's go.
+    fn unlock_all_advisory(&self);
+    /// The processes that keep that one waiting.
+    fn blocking_pids(&self, pid: i32) -> Vec<i32>;
+    /// Sends a signal to the process of a session; `false`: there is none of that pid.
+    fn signal_backend(&self, pid: i32, signal: Signal) -> Result<bool>;
+    /// Waits until the session of that process has ended; `false`: it has not.
+    fn await_end_of_backend(&self, pid: i32, at_most: Duration) -> Result<bool>;
 
     /// Has the statement see from here on what is committed now, under every isolation level.
     fn read_newest(&self) -> Result<()>;

@@ -89,6 +89,7 @@ macro_rules! golden {
 }
 
 golden! {
+    advisory
     alter_table
     analyze
     changes
@@ -102,6 +103,7 @@ golden! {
     index_plans
     keys
     kept
+    locks
     prepared
     queries
     row_locks
@@ -109,6 +111,7 @@ golden! {
     schemas
     settings
     statistics
+    timeouts
     transactions
     types
     unsupported

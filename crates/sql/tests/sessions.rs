@@ -439,3 +439,174 @@ fn what_alter_table_checks_holds_for_rows_that_its_snapshot_does_not_see() {
     let told = answers(&mut first, "ALTER TABLE t ALTER a SET NOT NULL");
     assert!(told[0].starts_with("ERROR 23502 "), "{told:?}");
 }
+
+/// Each mode asked for while another session has each mode, as in the manual's table.
+#[test]
+fn lock_table_conflicts_as_the_manual_says() {
+    const MODES: [&str; 8] = [
+        "ACCESS SHARE",
+        "ROW SHARE",
+        "ROW EXCLUSIVE",
+        "SHARE UPDATE EXCLUSIVE",
+        "SHARE",
+        "SHARE ROW EXCLUSIVE",
+        "EXCLUSIVE",
+        "ACCESS EXCLUSIVE",
+    ];
+    const CONFLICTS: [&str; 8] = [
+        ".......X", "......XX", "....XXXX", "...XXXXX", "..XX.XXX", "..XXXXXX", ".XXXXXXX",
+        "XXXXXXXX",
+    ];
+    let world = world();
+    let other = world.spawn(1, || {
+        let mut second = session(&world);
+        for (step, held) in MODES.iter().enumerate() {
+            answers(&mut second, &format!("BEGIN; LOCK t IN {held} MODE"));
+            world.set_word(0, 2 * step as u64 + 1);
+            world.await_word(0, 2 * step as u64 + 2);
+            answers(&mut second, "COMMIT");
+        }
+    });
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    for (step, row) in CONFLICTS.iter().enumerate() {
+        world.await_word(0, 2 * step as u64 + 1);
+        for (wanted, cell) in MODES.iter().zip(row.chars()) {
+            let line = format!("BEGIN; LOCK TABLE t IN {wanted} MODE NOWAIT; ROLLBACK");
+            let told = answers(&mut first, &line);
+            answers(&mut first, "ROLLBACK");
+            let expected = match cell {
+                'X' => "ERROR 55P03 could not obtain lock on relation \"t\"",
+                _ => "OK LOCK TABLE",
+            };
+            assert_eq!(told[1], expected, "{wanted} while {} is held", MODES[step]);
+        }
+        world.set_word(0, 2 * step as u64 + 2);
+    }
+    other.join();
+}
+
+#[test]
+fn a_wait_ends_by_lock_timeout_or_by_statement_timeout() {
+    let world = world();
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    answers(&mut first, "BEGIN; UPDATE t SET b = 'first' WHERE a = 1");
+    let other = world.spawn(1, || {
+        let mut second = session(&world);
+        let by_lock = "ERROR 55P03 canceling statement due to lock timeout";
+        let by_statement = "ERROR 57014 canceling statement due to statement timeout";
+        let lines = ["UPDATE t SET b = 'second' WHERE a = 1", "TRUNCATE t"];
+        for (settings, expected) in [
+            ("SET lock_timeout = '30ms'; SET statement_timeout = 0", by_lock),
+            ("SET lock_timeout = 0; SET statement_timeout = '30ms'", by_statement),
+            ("SET lock_timeout = '1d'; SET statement_timeout = '30ms'", by_statement),
+            ("SET lock_timeout = '30ms'; SET statement_timeout = '1d'", by_lock),
+        ] {
+            answers(&mut second, settings);
+            for line in lines {
+                assert_eq!(answers(&mut second, line), [expected], "{settings}; {line}");
+            }
+        }
+        assert_eq!(proc::me().heavy_lock_count.load(std::sync::atomic::Ordering::Relaxed), 0);
+        answers(&mut second, "SET lock_timeout = '30ms'; SET statement_timeout = 0");
+        let other_row = answers(&mut second, "UPDATE t SET b = 'second' WHERE a = 2");
+        assert_eq!(other_row, ["OK UPDATE 1"], "what needs no wait has no limit");
+    });
+    other.join();
+    assert_eq!(answers(&mut first, "COMMIT"), ["OK COMMIT"]);
+}
+
+#[test]
+fn advisory_locks_are_between_sessions() {
+    let world = world();
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    answers(&mut first, "SELECT pg_advisory_lock(1), pg_advisory_lock_shared(2)");
+    let other = world.spawn(1, || {
+        let mut second = session(&world);
+        let try_all = "SELECT pg_try_advisory_lock(1), pg_try_advisory_lock_shared(1), \
+                       pg_try_advisory_xact_lock(2), pg_try_advisory_xact_lock_shared(2), \
+                       pg_try_advisory_lock(0, 1)";
+        assert_eq!(answers(&mut second, try_all), ["ROW f\tf\tf\tt\tt", "OK SELECT 1"]);
+        let limited = "SET lock_timeout = '20ms'; SELECT pg_advisory_lock(1)";
+        let told = answers(&mut second, limited);
+        assert_eq!(told[1], "ERROR 55P03 canceling statement due to lock timeout");
+        answers(&mut second, "SET lock_timeout = 0");
+        world.set_word(1, 1);
+        let told = answers(&mut second, "SELECT pg_advisory_lock(1)");
+        assert_eq!(told, ["ROW ", "OK SELECT 1"]);
+        let rows = "SELECT mode FROM pg_locks WHERE locktype = 'advisory' AND objid = 1";
+        world.set_word(0, 1);
+        assert_eq!(answers(&mut second, rows).len(), 3, "its own two");
+        second.rollback_on_disconnect();
+    });
+    world.await_word(1, 1);
+    await_waiting(&world, 1);
+    let waits = answers(
+        &mut first,
+        "SELECT locktype, mode, objid, waitstart <= clock_timestamp() FROM pg_locks WHERE NOT granted",
+    );
+    assert_eq!(waits, ["ROW advisory\tExclusiveLock\t1\tt", "OK SELECT 1"]);
+    assert_eq!(world.procs[1].wait_event().name(), "advisory");
+    // A rollback does not let it go; the unlock does.
+    answers(&mut first, "BEGIN; SELECT 1 / 0");
+    answers(&mut first, "ROLLBACK");
+    assert_eq!(world.word(0), 0);
+    assert_eq!(answers(&mut first, "SELECT pg_advisory_unlock(1)"), ["ROW t", "OK SELECT 1"]);
+    other.join();
+    let left = answers(&mut first, "SELECT objid FROM pg_locks WHERE locktype = 'advisory'");
+    assert_eq!(left, ["ROW 2", "OK SELECT 1"], "the other's went with its session");
+    first.rollback_on_disconnect();
+}
+
+#[test]
+fn advisory_locks_fill_the_table_and_say_so() {
+    let world = world();
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    let lock = "SELECT count(pg_advisory_lock(g)) FROM generate_series(1, 100000) g";
+    let told = answers(&mut first, lock);
+    assert_eq!(
+        told,
+        ["ERROR 53200 out of shared memory\t\
+          hint=You might need to increase max_locks_per_transaction."]
+    );
+    let held = proc::me().heavy_lock_count.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(held >= 64, "{held}: the slot counts also what it has no room for");
+    let told = answers(&mut first, "SELECT count(*) FROM t");
+    assert!(told[0].starts_with("ERROR 53200 "), "no table can be locked either: {told:?}");
+    answers(&mut first, "SELECT pg_advisory_unlock_all()");
+    assert_eq!(proc::me().heavy_lock_count.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(answers(&mut first, "SELECT count(*) FROM t"), ["ROW 3", "OK SELECT 1"]);
+}
+
+#[test]
+fn a_deadlock_of_advisory_locks_is_told_as_postgresql_tells_it() {
+    let world = world();
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    answers(&mut first, "SET deadlock_timeout = '1d'; SELECT pg_advisory_lock(1)");
+    let pid = sys::process::pid();
+    let other = world.spawn(1, || {
+        let mut second = session(&world);
+        answers(&mut second, "SET deadlock_timeout = '20ms'; SELECT pg_advisory_lock(2, 3)");
+        world.set_word(0, 1);
+        await_waiting(&world, 0);
+        let told = answers(&mut second, "SELECT pg_advisory_xact_lock_shared(1)");
+        let own = sys::process::pid();
+        let detail = format!(
+            "Process {own} waits for ShareLock on advisory lock [5,0,1,1]; blocked by process \
+             {pid}.\\nProcess {pid} waits for ExclusiveLock on advisory lock [5,2,3,2]; blocked by \
+             process {own}."
+        );
+        assert!(told[0].starts_with("ERROR 40P01 deadlock detected\tdetail="), "{told:?}");
+        assert!(told[0].contains(&detail), "{told:?}");
+        second.rollback_on_disconnect();
+    });
+    world.await_word(0, 1);
+    let locked = answers(&mut first, "SELECT pg_advisory_lock(2, 3)");
+    assert_eq!(locked, ["ROW ", "OK SELECT 1"]);
+    other.join();
+    first.rollback_on_disconnect();
+}

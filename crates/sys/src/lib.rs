@@ -5,6 +5,7 @@
 //! | [`fs`] | the one seam under all file I/O: durable create, write, rename and remove |
 //! | [`futex`] | sleeping on a word of shared memory, across processes |
 //! | [`process`] | fork, reap, `_exit`, the title in `ps` |
+//! | [`interrupt`] | why to stop: signals, deadlines, a client that is gone |
 //! | [`signal`] | handlers that do only what a handler may do |
 //! | [`net`] | plain blocking socket calls, and who is at the other end |
 //! | [`lock`] | one server per data directory |
@@ -17,6 +18,7 @@
 pub mod clock;
 pub mod fs;
 pub mod futex;
+pub mod interrupt;
 pub mod lock;
 pub mod mutant;
 pub mod net;

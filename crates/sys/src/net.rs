@@ -38,6 +38,14 @@ pub fn recv(fd: RawFd, buf: &mut [u8]) -> io::Result<usize> {
     Ok(n)
 }
 
+/// Makes each later [`recv`] fail with `WouldBlock` when nothing has come for so long; `None`: never.
+pub fn set_recv_timeout(fd: RawFd, timeout: Option<Duration>) -> io::Result<()> {
+    // Zero would mean never.
+    let timeout = timeout.map(|timeout| timeout.max(Duration::from_micros(1)));
+    let kind = rustix::net::sockopt::Timeout::Recv;
+    Ok(rustix::net::sockopt::set_socket_timeout(borrow(fd), kind, timeout)?)
+}
+
 /// Sends all of `bytes`, waiting as long as it takes.
 ///
 /// When TERM comes, the socket is shut down and this fails. When it came before, nothing is waited

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::RawFd;
 
 use nix::libc;
-use rustix::process::{Pid, WaitOptions};
+use rustix::process::{Pid, PidfdFlags, WaitOptions};
 
 pub use crate::title::{init_title, set_title};
 pub use nix::sys::signal::Signal;
@@ -153,6 +153,35 @@ pub fn kill(pid: i32, signal: Signal) -> io::Result<()> {
     Ok(nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal)?)
 }
 
+/// Sends a signal to the process that has that pid now, if `is_it` says that it is the one meant:
+/// whatever happens meanwhile, no other process gets it. `false`: it is another, or has ended.
+pub fn kill_if(pid: i32, signal: Signal, is_it: impl FnOnce() -> bool) -> io::Result<bool> {
+    let Some(pid) = Pid::from_raw(pid.max(0)) else { return Ok(false) };
+    let Some(signal) = rustix::process::Signal::from_named_raw(signal as i32) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let process = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(process) => process,
+        Err(rustix::io::Errno::SRCH) => return Ok(false),
+        Err(errno) => return Err(errno.into()),
+    };
+    if !is_it() {
+        return Ok(false);
+    }
+    match rustix::process::pidfd_send_signal(&process, signal) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::SRCH) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// The parent of a process, if there is such a process.
+pub fn parent_of(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Its name, in parentheses, may hold anything; state and parent follow.
+    stat.get(stat.rfind(')')? + 1..)?.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// Whether there is a process of that pid (a dead one that nobody has reaped counts).
 pub fn is_alive(pid: i32) -> bool {
     if pid <= 0 {
@@ -202,6 +231,25 @@ mod tests {
         assert_eq!(reaped, Some((child, Ended::Signaled(libc::SIGTERM))));
         assert!(!is_alive(child));
         assert!(kill(0, Signal::SIGTERM).is_err() && kill(-1, Signal::SIGTERM).is_err());
+    }
+
+    #[test]
+    fn a_signal_reaches_the_process_that_was_meant_and_no_other() {
+        let (here, there) = pair();
+        let child = spawn(|| {
+            tell(&there);
+            std::thread::park();
+            0
+        });
+        assert!(hear(&here));
+        assert_eq!(parent_of(child), Some(pid()));
+        let term = |pid, is_it| kill_if(pid, Signal::SIGTERM, || is_it).expect("it may");
+        assert!(!term(child, false) && is_alive(child));
+        assert!(!term(0, true) && !term(-1, true) && !term(i32::MAX, true));
+        assert!(term(child, true));
+        assert_eq!(wait_for(child), Some(Ended::Signaled(libc::SIGTERM)));
+        assert!(!term(child, true), "there is no such process any more");
+        assert_eq!(parent_of(child), None);
     }
 
     #[test]

@@ -190,6 +190,12 @@ pub fn clear_client_socket() {
     CLIENT.store(-1, Ordering::SeqCst);
 }
 
+/// The client's socket, if there is a client.
+pub(crate) fn client_socket() -> Option<RawFd> {
+    let fd = CLIENT.load(Ordering::SeqCst);
+    (fd >= 0).then_some(fd)
+}
+
 /// Announces that the process is about to block in sending, or has done with it.
 pub(crate) fn set_in_send(sending: bool) {
     IN_SEND.store(sending, Ordering::SeqCst);
@@ -220,10 +226,7 @@ extern "C" fn on_exit_now(_: libc::c_int) {
 }
 
 fn shut_client_down() {
-    let fd = CLIENT.load(Ordering::SeqCst);
-    if fd < 0 {
-        return;
-    }
+    let Some(fd) = client_socket() else { return };
     let sending = IN_SEND.load(Ordering::SeqCst);
     let how = if sending { rustix::net::Shutdown::Both } else { rustix::net::Shutdown::Read };
     // SAFETY: the owner of the descriptor deregisters it before closing it.

@@ -1,5 +1,6 @@
 //! What can go wrong with a transaction, a snapshot or a lock.
 
+use sys::interrupt::Interrupt;
 use types::{Diagnostic, Severity, SqlState, Xid};
 
 use crate::lock::{LockMode, LockTag};
@@ -83,6 +84,27 @@ pub enum Error {
     /// The statement was cancelled while it waited.
     #[error("canceling statement due to user request")]
     Canceled,
+    /// The statement has taken longer than `statement_timeout`.
+    #[error("canceling statement due to statement timeout")]
+    StatementTimeout,
+    /// A lock was waited for longer than `lock_timeout`.
+    #[error("canceling statement due to lock timeout")]
+    LockTimeout,
+    /// The client is gone.
+    #[error("connection to client lost")]
+    ClientLost,
+}
+
+/// An error if there is a reason to stop: the process or the statement is to end, the statement has
+/// taken too long, the client is gone.
+pub fn check_interrupts() -> Result<()> {
+    match sys::interrupt::pending() {
+        None => Ok(()),
+        Some(Interrupt::Terminate) => Err(Error::Terminated),
+        Some(Interrupt::Cancel) => Err(Error::Canceled),
+        Some(Interrupt::StatementTimeout) => Err(Error::StatementTimeout),
+        Some(Interrupt::ClientLost) => Err(Error::ClientLost),
+    }
 }
 
 impl Diagnostic for Error {
@@ -90,7 +112,7 @@ impl Diagnostic for Error {
         match self {
             Error::Wal(error) => error.severity(),
             Error::Buffer(error) => error.severity(),
-            Error::Terminated => Severity::Fatal,
+            Error::Terminated | Error::ClientLost => Severity::Fatal,
             _ => Severity::Error,
         }
     }
@@ -109,7 +131,9 @@ impl Diagnostic for Error {
             Error::Deadlock { .. } => SqlState::DEADLOCK_DETECTED,
             Error::WaitForSelf { .. } => SqlState::INTERNAL_ERROR,
             Error::Terminated => SqlState::ADMIN_SHUTDOWN,
-            Error::Canceled => SqlState::QUERY_CANCELED,
+            Error::Canceled | Error::StatementTimeout => SqlState::QUERY_CANCELED,
+            Error::LockTimeout => SqlState::LOCK_NOT_AVAILABLE,
+            Error::ClientLost => SqlState::CONNECTION_FAILURE,
         }
     }
 
@@ -136,7 +160,7 @@ impl Diagnostic for Error {
                 Some("Commit the transaction, and go on in a new one.".to_owned())
             }
             Error::LockTableFull | Error::RowLockTableFull => {
-                Some("You might need to increase \"max_locks_per_transaction\".".to_owned())
+                Some("You might need to increase max_locks_per_transaction.".to_owned())
             }
             Error::Deadlock { .. } => {
                 Some("The transaction can be run again from its beginning.".to_owned())

@@ -54,8 +54,10 @@ mod xid;
 #[cfg(test)]
 mod tests;
 
-pub use error::{Error, Result};
-pub use lock::{LockManager, LockMode, LockOwner, LockRow, LockTag};
+pub use error::{Error, Result, check_interrupts};
+pub use lock::{
+    AdvisoryKey, DATABASE_OID, LockManager, LockMode, LockOwner, LockRow, LockTag, Locked,
+};
 pub use own::OwnXids;
 pub use row_lock::{RowLockMode, RowVersion};
 pub use shared::TxnRegions;

@@ -33,7 +33,10 @@ impl Transaction {
     /// A transaction that begins now.
     pub(crate) fn begin() -> Self {
         let started = sys::clock::wall_micros_since_2000();
-        proc::me().xact_start.store(started, Ordering::Relaxed);
+        let slot = proc::me();
+        let number = slot.local_xid.load(Ordering::Relaxed) + 1;
+        slot.local_xid.store(number, Ordering::Relaxed);
+        slot.xact_start.store(started, Ordering::Relaxed);
         Transaction { started, ..Transaction::default() }
     }
 

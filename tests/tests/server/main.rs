@@ -11,6 +11,7 @@ mod durability;
 mod intruders;
 mod protocol;
 mod seeing_in;
+mod sessions;
 mod space;
 mod tools;
 mod transactions;

@@ -311,6 +311,9 @@ fn help_is_not_sql_and_gets_one_ready_as_anything_else() {
     let reply = client.ok("HELP");
     assert!(reply.lines.len() > 1, "{:?}", reply.lines);
     assert_eq!(reply.status(), Some(Status::Idle));
+    for view in ["pg_stat_activity", "pg_locks", "pg_stat_progress_checkpoint", "pg_settings"] {
+        assert!(reply.lines.iter().any(|line| line.contains(view)), "{view}: {:?}", reply.lines);
+    }
     assert_eq!(client.value("SELECT 1 AS one"), "1");
 }
 

@@ -161,6 +161,10 @@ impl Scan<'_> {
             }
             self.read_page(self.next_block)?;
             self.next_block += 1;
+            if self.rows.ends.is_empty() {
+                // The caller, who looks for interrupts between rows, may get none for a long time.
+                txn::check_interrupts()?;
+            }
         }
         Ok(self.rows.next())
     }

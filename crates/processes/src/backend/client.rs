@@ -8,6 +8,9 @@
 //! `recv` returns an end of file; if the process is just sending (to a client that never reads),
 //! it shuts it down altogether, so `send` fails. Neither wake-up can be lost (`sys::signal`).
 //!
+//! A client that may be idle for a limited time only is waited for with a limit that the socket
+//! itself has: so the wait remains one `recv`, and TERM ends it as ever.
+//!
 //! Private to the process, and gone with it: the kernel closes the socket, the client sees the end.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -35,6 +38,10 @@ pub enum Gone {
     Disconnected,
     /// The server ends the session.
     Terminated,
+    /// It was idle for too long, inside of a transaction.
+    IdleInTransaction,
+    /// It was idle for too long, outside of one.
+    Idle,
 }
 
 /// One client.
@@ -50,6 +57,10 @@ pub struct Client {
     pub(super) fatal: bool,
     /// What the slot and the title say between requests.
     resting: SessionState,
+    /// How long the client may keep the session waiting between two requests.
+    idle_limit: Option<Duration>,
+    /// What the socket has been told of it.
+    recv_timeout: Option<Duration>,
     title: Title,
 }
 
@@ -66,6 +77,8 @@ impl Client {
             copy: CopyFormat::Text,
             fatal: false,
             resting: SessionState::Idle,
+            idle_limit: None,
+            recv_timeout: None,
             title: Title::default(),
         }
     }
@@ -113,6 +126,11 @@ impl Client {
         self.out.ready(status);
     }
 
+    /// How long the client may now wait with its next request.
+    pub fn set_idle_limit(&mut self, limit: Option<Duration>) {
+        self.idle_limit = limit;
+    }
+
     /// A statement or command is done.
     pub fn ok(&mut self, tag: &str) {
         self.out.ok(tag);
@@ -120,7 +138,7 @@ impl Client {
 
     /// The answer to HELP.
     pub fn help(&mut self) {
-        self.out.help();
+        self.out.help(&sql::view_names());
     }
 
     /// Writes an error of any room. With severity FATAL it is the last line.
@@ -218,10 +236,15 @@ impl Client {
     fn receive(&mut self) -> Result<(), Gone> {
         self.rest();
         let _wait = proc::me().waiting(WaitEvent::ClientRead);
+        // Inside of a request (COPY's data) the client may take its time.
+        let limit = self.idle_limit.filter(|_| self.resting != SessionState::Active);
+        let until = limit.map(|limit| sys::clock::monotonic().saturating_add(limit));
+        let mut left = limit;
         loop {
             if Pending::term() {
                 return Err(Gone::Terminated);
             }
+            self.set_recv_timeout(left)?;
             match sys::net::recv(self.socket.as_raw_fd(), self.reader.room()) {
                 // The handler of TERM makes an end of file, too.
                 Ok(0) if Pending::term() => return Err(Gone::Terminated),
@@ -230,10 +253,27 @@ impl Client {
                     self.reader.filled(count);
                     return Ok(());
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {
+                    left = until.map(|until| until.saturating_sub(sys::clock::monotonic()));
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    return Err(match self.resting {
+                        SessionState::Idle => Gone::Idle,
+                        _ => Gone::IdleInTransaction,
+                    });
+                }
                 Err(_) => return Err(Gone::Disconnected),
             }
         }
+    }
+
+    fn set_recv_timeout(&mut self, timeout: Option<Duration>) -> Result<(), Gone> {
+        if self.recv_timeout != timeout {
+            let set = sys::net::set_recv_timeout(self.fd(), timeout);
+            set.map_err(|_| Gone::Disconnected)?;
+            self.recv_timeout = timeout;
+        }
+        Ok(())
     }
 
     /// The session is about to wait for its client between two requests; inside a request (COPY's

@@ -112,7 +112,10 @@ impl Binder<'_> {
                 self.set_param_type(index, base(to))?;
                 Expr { node: Node::Param(index), ty: base(to), at }
             }
-            Node::Const(Datum::Null) => Expr { node: expr.node, ty: base(to), at },
+            // A NULL that has a type goes only where that type goes.
+            Node::Const(Datum::Null) if can_coerce(expr.base_type(), base(to), context) => {
+                Expr { node: expr.node, ty: base(to), at }
+            }
             Node::Const(Datum::Text(ref text)) if expr.ty == ColumnType::Unknown => {
                 let value = crate::values::input(base(to), text, self.env.now())
                     .map_err(|error| error.at(expr.position()))?;

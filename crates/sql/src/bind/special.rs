@@ -6,6 +6,7 @@ use sqlparser::ast::{
 };
 use types::{ColumnType, Datum, SqlState};
 
+use super::coerce::can_coerce;
 use super::types::{TypeSpec, bind_type};
 use super::{Binder, Context};
 use crate::error::{Error, Result};
@@ -191,14 +192,11 @@ impl Binder<'_> {
         };
         let sample = Expr::new(Node::Const(Datum::Null), common);
         let equal = self.operator_function("=", &sample, &sample, place)?;
-        let mut coerced = Vec::with_capacity(all.len());
-        for item in all {
-            let wanted = equal.args[0];
-            match self.coerce(item.clone(), wanted.into(), Context::Implicit)? {
-                Some(item) => coerced.push(item),
-                None => return Err(Error::internal("IN list without a common type")),
-            }
+        let wanted = equal.args[0];
+        if !all.iter().all(|item| can_coerce(base(item.ty), wanted, Context::Implicit)) {
+            return self.bind_in_by_pairs(all, negated, place);
         }
+        let coerced = self.coerce_all(all, wanted, "IN")?;
         let mut items = coerced.into_iter();
         let left = items.next().ok_or_else(|| Error::internal("IN without a left side"))?;
         let node = Node::InList {

@@ -4,7 +4,6 @@
 //! LIMIT too, no more are held than twice as many as will be shown.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use smallvec::SmallVec;
@@ -12,13 +11,14 @@ use types::{Datum, Row, SqlState, TupleId};
 
 use super::lock_rows::{Held, LockRows, carried, place_of};
 use super::memory::{Memory, size_of_row};
+use super::sort::sort;
 use super::{Execution, Sink};
 use crate::error::{Error, Result};
 use crate::expr::Expr;
 use crate::expr::eval::EvalContext;
 use crate::planned::{Distinct, Query};
 use crate::storage::Flow;
-use crate::values::compare::{ordering_of, push_key};
+use crate::values::compare::push_key;
 
 /// What is computed of a row.
 type Values<'r> = SmallVec<[Cow<'r, Datum>; 8]>;
@@ -188,7 +188,7 @@ impl<'a> Collector<'a> {
         // Of rows that are locked some may turn out to be gone.
         let by_prefix = matches!(self.query.distinct, Distinct::On(_)) || self.lock_rows.is_some();
         if !by_prefix && self.held.len() >= enough.saturating_mul(2).saturating_add(64) {
-            sort(&mut self.held, self.query);
+            sort(&mut self.held, self.query)?;
             for dropped in self.held.drain(enough..) {
                 self.memory.give_back(size_of_row(&dropped));
             }
@@ -199,7 +199,7 @@ impl<'a> Collector<'a> {
     /// Shows what was held; answers how many rows were shown in all.
     pub(super) fn finish(mut self) -> Result<u64> {
         let mut held = std::mem::take(&mut self.held);
-        sort(&mut held, self.query);
+        sort(&mut held, self.query)?;
         for row in held {
             if self.limit.is_some_and(|limit| self.shown >= limit) {
                 break;
@@ -236,28 +236,4 @@ fn bound(
         },
         _ => Err(Error::internal("count of rows is no bigint")),
     }
-}
-
-/// Sorts rows by the keys of a query; equal rows keep their order.
-fn sort(rows: &mut [Row], query: &Query) {
-    let keys: Vec<_> =
-        query.sort.iter().map(|key| (*key, ordering_of(query.targets[key.target].ty))).collect();
-    rows.sort_by(|a, b| {
-        for (key, order) in &keys {
-            let (a, b) = (&a[key.target], &b[key.target]);
-            let decided = match (a.is_null(), b.is_null()) {
-                (true, true) => Ordering::Equal,
-                (true, false) if key.nulls_first => Ordering::Less,
-                (true, false) => Ordering::Greater,
-                (false, true) if key.nulls_first => Ordering::Greater,
-                (false, true) => Ordering::Less,
-                (false, false) if key.descending => order(b, a),
-                (false, false) => order(a, b),
-            };
-            if decided.is_ne() {
-                return decided;
-            }
-        }
-        Ordering::Equal
-    });
 }

@@ -20,6 +20,7 @@ mod modify;
 mod query;
 mod ranges;
 mod scan;
+mod sort;
 mod upsert;
 
 use std::borrow::Cow;
@@ -156,6 +157,7 @@ impl<'a> ClientSink<'a> {
 
 impl Sink for ClientSink<'_> {
     fn row(&mut self, row: &OutRow<'_>) -> Result<()> {
+        self.session.send_warnings(self.out)?;
         self.open()?;
         let style = self.session.style();
         self.text.clear();

@@ -10,19 +10,23 @@
 //! | `comparison` | `= <> < <= > >=` |
 //! | `strings` | `\|\|`, LIKE, `length`, `substring`, … |
 //! | `dates` | `date_trunc`, `extract`, … |
+//! | `locks` | `pg_advisory_lock`, `pg_cancel_backend`, … |
 //! | `session` | `now()`, `version()`, `pg_current_wal_lsn()`, … |
 
 mod arithmetic;
 mod comparison;
 mod dates;
+mod locks;
 mod session;
 mod strings;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use types::{ColumnType, Datum, Lsn};
+use txn::{AdvisoryKey, LockMode, LockOwner};
+use types::{ColumnType, Datum, Lsn, SqlState};
 
 use crate::error::Result;
 use crate::values::Style;
@@ -103,10 +107,37 @@ pub(crate) trait Environment {
     fn log_position(&self, position: LogPosition) -> Lsn;
     /// Sleeps, unless it is interrupted.
     fn sleep(&self, seconds: f64) -> Result<()>;
+    /// Takes an advisory lock; `false`: somebody else has it, and it was not to be waited for.
+    fn lock_advisory(&self, lock: AdvisoryLock, wait: bool) -> Result<bool>;
+    /// Lets the session's go once; `false`: it does not have it.
+    fn unlock_advisory(&self, key: AdvisoryKey, mode: LockMode) -> bool;
+    /// Lets all of the session's go.
+    fn unlock_all_advisory(&self);
+    /// Cancels what the session of that process does; `false`: there is none.
+    fn cancel_backend(&self, pid: i32) -> Result<bool>;
+    /// Ends the session of that process; `false`: there is none.
+    fn terminate_backend(&self, pid: i32) -> Result<bool>;
+    /// Waits until the session of that process has ended; `false`: it has not.
+    fn await_end_of_backend(&self, pid: i32, at_most: Duration) -> Result<bool>;
+    /// The processes that keep that one waiting.
+    fn blocking_pids(&self, pid: i32) -> Vec<i32>;
+    /// Warns the client.
+    fn warn(&self, code: SqlState, message: String);
     /// Bytes of the main fork of a table.
     fn relation_size(&self, name: &str) -> Result<i64>;
     /// Checks an index, as a tree and against its table; `XX002` if it is damaged.
     fn check_index(&self, name: &str) -> Result<()>;
+}
+
+/// An advisory lock to be taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct AdvisoryLock {
+    /// What is locked.
+    pub key: AdvisoryKey,
+    /// `Exclusive` or `Share`.
+    pub mode: LockMode,
+    /// For how long.
+    pub owner: LockOwner,
 }
 
 /// The ends that the log has.
@@ -172,6 +203,7 @@ fn index() -> &'static HashMap<&'static str, Vec<&'static Function>> {
             &[comparison::TABLE],
             strings::TABLE,
             &[dates::TABLE],
+            locks::TABLES,
             &[session::TABLE],
         ];
         let mut index: HashMap<&'static str, Vec<&'static Function>> = HashMap::new();

@@ -27,7 +27,7 @@ fn check_index(env: &dyn Environment, values: Values<'_, '_>) -> Result<Datum> {
     text("")
 }
 
-type SessionCode = fn(&dyn Environment, Values<'_, '_>) -> Result<Datum>;
+pub(super) type SessionCode = fn(&dyn Environment, Values<'_, '_>) -> Result<Datum>;
 
 const fn stable(
     name: &'static str,
@@ -46,7 +46,7 @@ const fn stable(
     }
 }
 
-const fn volatile(
+pub(super) const fn volatile(
     name: &'static str,
     args: &'static [ColumnType],
     result: ColumnType,
@@ -62,7 +62,7 @@ fn text_at<'a>(values: Values<'a, '_>, place: usize) -> Result<&'a str> {
     }
 }
 
-fn text(text: impl Into<String>) -> Result<Datum> {
+pub(super) fn text(text: impl Into<String>) -> Result<Datum> {
     Ok(Datum::Text(text.into()))
 }
 

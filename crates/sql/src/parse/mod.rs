@@ -16,8 +16,10 @@ mod alter;
 mod copy;
 mod cursor;
 mod define;
+mod escape;
 mod failure;
 mod guard;
+mod lock;
 mod source;
 mod utility;
 mod vacuum;
@@ -39,6 +41,7 @@ use cursor::Cursor;
 pub(crate) use define::{AlterTable, Alteration, Definition, Drop, DropKind, Rename};
 pub(crate) use failure::too_complex;
 use failure::{from_parser_error, lower_first};
+pub(crate) use lock::LockStatement;
 pub(crate) use source::Source;
 pub(crate) use utility::{Access, TransactionModes};
 pub(crate) use vacuum::{Maintenance, Target};
@@ -83,6 +86,8 @@ pub(crate) enum Statement {
     Define(Box<Definition>),
     /// VACUUM, ANALYZE
     Maintain(Box<Maintenance>),
+    /// LOCK TABLE
+    Lock(LockStatement),
     /// COPY
     Copy(Box<CopyStatement>),
     /// Something else that PostgreSQL has.
@@ -175,6 +180,13 @@ fn tokenize(text: &str, source: &Source) -> Result<Vec<TokenWithSpan>> {
         },
     )?;
     tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
+    for token in &mut tokens {
+        if let Token::EscapedStringLiteral(text) = &mut token.token
+            && let Some(decoded) = escape::decode(source.slice(token.span.start, token.span.end))?
+        {
+            *text = decoded;
+        }
+    }
     drop_from_of_trim(&mut tokens);
     mark_weak_locks(&mut tokens);
     Ok(tokens)

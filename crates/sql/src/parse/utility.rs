@@ -6,7 +6,7 @@ use config::IsolationLevel;
 use sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
-use super::{Statement, copy, vacuum};
+use super::{Statement, copy, lock, vacuum};
 use crate::bind::TableName;
 use crate::error::{Error, Result};
 use crate::session::SavepointStatement;
@@ -32,7 +32,7 @@ pub(crate) enum Access {
 /// Statements of PostgreSQL that are not supported, by their first word.
 const UNSUPPORTED: &[&str] = &[
     "ALTER", "CALL", "CLOSE", "CLUSTER", "COMMENT", "DECLARE", "DISCARD", "DO", "FETCH", "GRANT",
-    "IMPORT", "LISTEN", "LOAD", "LOCK", "MERGE", "MOVE", "NOTIFY", "REASSIGN", "REFRESH", "REVOKE",
+    "IMPORT", "LISTEN", "LOAD", "MERGE", "MOVE", "NOTIFY", "REASSIGN", "REFRESH", "REVOKE",
     "SECURITY", "UNLISTEN",
 ];
 
@@ -76,6 +76,9 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
     }
     if cursor.word("COPY") {
         return copy::parse(cursor).map(|copy| Some(Statement::Copy(Box::new(copy))));
+    }
+    if cursor.word("LOCK") {
+        return lock::parse(cursor).map(|lock| Some(Statement::Lock(lock)));
     }
     if cursor.word("SHOW") {
         return show(cursor).map(Some);

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use config::{ByteaOutput, Settings};
 use types::{Lsn, Row};
@@ -10,14 +11,15 @@ use super::settings::SessionSettings;
 use crate::bind::TableName;
 use crate::error::{Error, Report, Result};
 use crate::exec::{check_index, undefined_table};
-use crate::functions::{Environment, LogPosition};
+use crate::functions::{AdvisoryLock, Environment, LogPosition};
 use crate::output::Output;
 use crate::plan::path::Allowed;
 use crate::storage::Storage;
 use crate::values::Style;
 use crate::values::datetime::Now;
 use crate::views::Views;
-use txn::LockMode;
+use sys::process::Signal;
+use txn::{AdvisoryKey, LockMode};
 
 /// How much a notice weighs, against `client_min_messages`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -32,8 +34,31 @@ pub(crate) struct Context {
     pub(super) settings: RefCell<SessionSettings>,
     pub(crate) views: Views,
     style: Cell<Style>,
+    limits: Cell<Limits>,
+    /// What functions have warned of and the client has not been told yet.
+    warnings: RefCell<Vec<Report>>,
     statement_time: Cell<i64>,
     clock: TransactionClock,
+}
+
+/// How long things may take; zero: as long as they like.
+#[derive(Clone, Copy, Default)]
+struct Limits {
+    statement: Duration,
+    client_check: Duration,
+    idle: Duration,
+    idle_in_transaction: Duration,
+}
+
+impl Limits {
+    fn of(settings: &Settings) -> Limits {
+        Limits {
+            statement: settings.statement_timeout,
+            client_check: settings.client_connection_check_interval,
+            idle: settings.idle_session_timeout,
+            idle_in_transaction: settings.idle_in_transaction_session_timeout,
+        }
+    }
 }
 
 /// The time of the transaction, and whether anybody asked for it.
@@ -60,12 +85,15 @@ fn style_of(settings: &Settings) -> Style {
 impl Context {
     pub(super) fn new(storage: Rc<dyn Storage>, settings: Settings) -> Context {
         let style = Cell::new(style_of(&settings));
+        let limits = Cell::new(Limits::of(&settings));
         storage.apply(&settings);
         Context {
             storage,
             settings: RefCell::new(SessionSettings::new(settings)),
             views: Views::default(),
             style,
+            limits,
+            warnings: RefCell::default(),
             statement_time: Cell::new(0),
             clock: TransactionClock::default(),
         }
@@ -76,6 +104,19 @@ impl Context {
         self.statement_time.set(self.storage.clock());
     }
 
+    /// A statement begins: its time runs from now on.
+    pub(super) fn begin_statement(&self) {
+        let limits = self.limits.get();
+        sys::interrupt::arm(limits.statement, limits.client_check);
+    }
+
+    /// How long the session may be idle, outside or inside of a transaction.
+    pub(super) fn idle_limit(&self, in_transaction: bool) -> Option<Duration> {
+        let limits = self.limits.get();
+        let limit = if in_transaction { limits.idle_in_transaction } else { limits.idle };
+        Some(limit).filter(|limit| !limit.is_zero())
+    }
+
     pub(super) fn begin_transaction(&self) {
         self.storage.begin();
         self.clock.micros.set(self.statement_time.get());
@@ -83,10 +124,13 @@ impl Context {
     }
 
     pub(super) fn end_statement(&self) -> Result<()> {
+        // Nothing that it still has to do may be interrupted.
+        sys::interrupt::disarm();
         self.storage.end_command()
     }
 
     pub(super) fn commit(&self) -> Result<()> {
+        sys::interrupt::disarm();
         let synchronous = {
             let settings = self.settings.borrow();
             settings.current.synchronous_commit == config::SynchronousCommit::On
@@ -99,6 +143,7 @@ impl Context {
     }
 
     pub(super) fn abort(&self) {
+        sys::interrupt::disarm();
         self.storage.abort();
         if self.settings.borrow_mut().abort() {
             self.settings_changed();
@@ -115,6 +160,7 @@ impl Context {
     pub(super) fn settings_changed(&self) {
         let settings = self.settings.borrow();
         self.style.set(style_of(&settings.current));
+        self.limits.set(Limits::of(&settings.current));
         self.storage.apply(&settings.current);
     }
 
@@ -166,6 +212,17 @@ impl Context {
         };
         if wanted {
             out.notice(report)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what functions have warned of.
+    pub(crate) fn send_warnings(&self, out: &mut dyn Output) -> Result<()> {
+        if self.warnings.borrow().is_empty() {
+            return Ok(());
+        }
+        for report in self.warnings.take() {
+            self.notice(out, Weight::Warning, &report)?;
         }
         Ok(())
     }
@@ -230,6 +287,38 @@ impl Environment for Context {
 
     fn check_index(&self, name: &str) -> Result<()> {
         check_index(&self.storage, &parse_name(name)?)
+    }
+
+    fn lock_advisory(&self, lock: AdvisoryLock, wait: bool) -> Result<bool> {
+        self.storage.lock_advisory(lock, wait)
+    }
+
+    fn unlock_advisory(&self, key: AdvisoryKey, mode: LockMode) -> bool {
+        self.storage.unlock_advisory(key, mode)
+    }
+
+    fn unlock_all_advisory(&self) {
+        self.storage.unlock_all_advisory();
+    }
+
+    fn cancel_backend(&self, pid: i32) -> Result<bool> {
+        self.storage.signal_backend(pid, Signal::SIGINT)
+    }
+
+    fn terminate_backend(&self, pid: i32) -> Result<bool> {
+        self.storage.signal_backend(pid, Signal::SIGTERM)
+    }
+
+    fn await_end_of_backend(&self, pid: i32, at_most: Duration) -> Result<bool> {
+        self.storage.await_end_of_backend(pid, at_most)
+    }
+
+    fn blocking_pids(&self, pid: i32) -> Vec<i32> {
+        self.storage.blocking_pids(pid)
+    }
+
+    fn warn(&self, code: types::SqlState, message: String) {
+        self.warnings.borrow_mut().push(Report::new(code, message));
     }
 
     fn relation_size(&self, name: &str) -> Result<i64> {

@@ -137,6 +137,7 @@ impl Session {
         out: &mut dyn Output,
         work: impl FnOnce(&mut Session, &mut dyn Output) -> Result<String>,
     ) -> Result<()> {
+        self.context.begin_statement();
         self.ensure_transaction(false);
         let done = self.begin_query().and_then(|()| work(self, out)).and_then(|tag| {
             if tag.is_empty() {

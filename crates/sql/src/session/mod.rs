@@ -17,6 +17,7 @@
 //! | `statements` | what each statement does |
 //! | `maintenance`, `chores` | VACUUM, ANALYZE; what autovacuum does |
 //! | `explain` | EXPLAIN and its options |
+//! | `lock` | LOCK TABLE |
 //! | `prepared` | PREPARE, EXECUTE, DEALLOCATE |
 //! | `cache` | plans kept by the text of the line |
 //! | `literals`, `kept` | the text without its literals; running a kept plan with them |
@@ -29,6 +30,7 @@ mod context;
 mod explain;
 mod kept;
 mod literals;
+mod lock;
 mod maintenance;
 mod prepared;
 mod savepoints;
@@ -38,6 +40,7 @@ mod tables;
 mod transaction;
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use ::types::{Severity, SqlState};
 use config::Settings;
@@ -106,14 +109,20 @@ impl Session {
         }
     }
 
+    /// How long the session may be idle where it is now.
+    pub fn idle_limit(&self) -> Option<Duration> {
+        self.context.idle_limit(self.status() != TxStatus::Idle)
+    }
+
     /// Takes over settings that were read again, but for those that the session has set.
     pub fn reload_settings(&mut self, fresh: &Settings) {
         self.context.reload(fresh);
     }
 
-    /// Rolls back what is open: the client is gone.
+    /// Rolls back what is open and lets go of what the session holds: the client is gone.
     pub fn rollback_on_disconnect(&mut self) {
         self.roll_back();
+        self.context.storage.end_session();
     }
 
     /// Executes a request. When it returns `Ok`, the reply is complete but for its end; `Err` means
@@ -125,6 +134,7 @@ impl Session {
     ) -> std::result::Result<(), Stop> {
         self.context.begin_request();
         let done = self.execute_by_key(line, out);
+        sys::interrupt::disarm();
         self.report(done, out)
     }
 
@@ -141,7 +151,8 @@ impl Session {
 
     /// Tells the client of an error.
     fn report(&mut self, done: Result<()>, out: &mut dyn Output) -> std::result::Result<(), Stop> {
-        match done {
+        let warned = self.context.send_warnings(out);
+        match done.and(warned) {
             Ok(()) => Ok(()),
             Err(Error::Stop(stop)) => {
                 self.roll_back();

@@ -47,6 +47,7 @@ impl Session {
         if self.block == Block::Failed && !ends {
             return Err(transaction_is_aborted());
         }
+        self.context.begin_statement();
         match &parsed.statement {
             Statement::Begin { modes, start } => {
                 self.begin_block(modes, out)?;
@@ -122,6 +123,7 @@ impl Session {
                 let context = bind_context(&self.context, &request.source, &params, &tables);
                 define(&Execution::new(&self.context, &[]), &context, definition, out)
             }
+            Statement::Lock(lock) => self.lock_tables(lock),
             Statement::Copy(copy) => self.copy_out(request, copy, out),
             Statement::Unsupported(name) => Err(Error::unsupported(name)),
             Statement::Begin { .. }
@@ -182,7 +184,9 @@ impl Session {
     ) -> Result<String> {
         self.check_read_only(plan)?;
         self.context.storage.check_interrupts()?;
-        Execution::new(&self.context, params).run(plan, out)
+        let done = Execution::new(&self.context, params).run(plan, out);
+        self.context.send_warnings(out)?;
+        done
     }
 
     /// `25006` for what writes in a transaction that may not.
@@ -322,6 +326,7 @@ impl Session {
         let Some(copy) = request.copy_from_stdin() else {
             return Err(Error::internal("request without the COPY that it ends with"));
         };
+        self.context.begin_statement();
         self.ensure_transaction(several);
         self.begin_query()?;
         self.refuse_if_read_only("COPY FROM")?;

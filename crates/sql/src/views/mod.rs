@@ -83,11 +83,21 @@ pub(crate) static DEFINITIONS: &[ViewDefinition] = &[
         name: "pg_locks",
         columns: &[
             ("locktype", Text),
+            ("database", ColumnType::Oid),
             ("relation", ColumnType::Oid),
+            ("page", Int4),
+            ("tuple", Int2),
+            ("virtualxid", Text),
             ("transactionid", Int8),
+            ("classid", ColumnType::Oid),
+            ("objid", ColumnType::Oid),
+            ("objsubid", Int2),
+            ("virtualtransaction", Text),
             ("pid", Int4),
             ("mode", Text),
             ("granted", Bool),
+            ("fastpath", Bool),
+            ("waitstart", Timestamptz),
         ],
     },
     ViewDefinition {
@@ -227,6 +237,11 @@ pub(crate) static DEFINITIONS: &[ViewDefinition] = &[
         ],
     },
 ];
+
+/// The names of all views.
+pub fn view_names() -> Vec<&'static str> {
+    DEFINITIONS.iter().map(|definition| definition.name).collect()
+}
 
 /// The views as tables, made once for a session: kept plans compare them by identity.
 #[derive(Default)]

@@ -10,6 +10,7 @@ use crate::functions::DATABASE;
 use crate::maintenance;
 use crate::values::numeric;
 use shmem::{ProcKind, ProcSlot};
+use txn::{DATABASE_OID, LockRow, LockTag, Locked};
 
 /// The rows of the view of that name, if it is one of this file.
 pub(crate) fn rows_of(rooms: &Rooms, name: &str) -> Option<Vec<Row>> {
@@ -77,23 +78,59 @@ fn activity_row(slot: &ProcSlot) -> Row {
 }
 
 fn locks(rooms: &Rooms) -> Vec<Row> {
-    let rows = rooms.txn.locks().locks().map(|lock| {
-        let (mut relation, mut xid) = (Datum::Null, Datum::Null);
-        match lock.tag {
-            txn::LockTag::Relation(oid) => relation = Datum::Oid(oid.0),
-            txn::LockTag::Transaction(id) => xid = int8(id.0),
-            txn::LockTag::Name(_) => {}
+    rooms.txn.locks().locks().map(|lock| lock_row(&lock)).collect()
+}
+
+/// Where the columns stand that depend on what is locked.
+mod lock_column {
+    pub const DATABASE: usize = 1;
+    pub const RELATION: usize = 2;
+    pub const VIRTUAL_XID: usize = 5;
+    pub const XID: usize = 6;
+    pub const CLASS: usize = 7;
+    pub const OBJECT: usize = 8;
+    pub const SUB_OBJECT: usize = 9;
+}
+
+fn lock_row(lock: &LockRow) -> Row {
+    use lock_column::*;
+    let (slot, number) = lock.virtual_xid;
+    let virtual_xid = Datum::Text(format!("{slot}/{number}"));
+    let (name, own) = match lock.on {
+        Locked::Own => ("virtualxid", true),
+        Locked::Tag(tag) => (tag.type_name(), false),
+    };
+    let mut row = vec![Datum::Null; 10];
+    row[0] = text(name);
+    if own {
+        row[VIRTUAL_XID] = virtual_xid.clone();
+    }
+    if let Locked::Tag(tag) = lock.on {
+        if !matches!(tag, LockTag::Transaction(_)) {
+            row[DATABASE] = Datum::Oid(DATABASE_OID.0);
         }
-        vec![
-            text(lock.tag.type_name()),
-            relation,
-            xid,
-            Datum::Int4(lock.pid),
-            text(lock.mode.name()),
-            Datum::Bool(lock.granted),
-        ]
-    });
-    rows.collect()
+        match tag {
+            LockTag::Relation(oid) => row[RELATION] = Datum::Oid(oid.0),
+            LockTag::Transaction(id) => row[XID] = int8(id.0),
+            LockTag::Advisory(key) => {
+                let (class, object, sub) = key.columns();
+                row[CLASS] = Datum::Oid(class);
+                row[OBJECT] = Datum::Oid(object);
+                row[SUB_OBJECT] = Datum::Int2(sub);
+            }
+            LockTag::Name(_) => {}
+        }
+    }
+    row.extend([
+        virtual_xid,
+        Datum::Int4(lock.pid),
+        text(lock.mode.name()),
+        Datum::Bool(lock.granted),
+        // What has no entry in the table of locks, as PostgreSQL has it.
+        Datum::Bool(own),
+        lock.wait_start.map_or(Datum::Null, moment),
+    ]);
+    row
 }
 
 fn buffers(rooms: &Rooms) -> Vec<Row> {

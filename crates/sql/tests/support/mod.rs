@@ -24,6 +24,8 @@ impl Host for NoHost {
         Ok(())
     }
 
+    fn set_log_level(&self, _: config::MessageLevel) {}
+
     fn checkpoints(&self) -> Checkpoints {
         Checkpoints { done: 7, ..Checkpoints::default() }
     }

@@ -28,7 +28,7 @@
 
 use std::sync::atomic::Ordering;
 
-use shmem::{ExclusiveGuard, ProcSlot, Rank, proc};
+use shmem::{ExclusiveGuard, ProcKind, ProcSlot, Rank, SharedGuard, proc};
 use types::Xid;
 
 use super::manager::LockManager;
@@ -73,6 +73,28 @@ impl LockManager {
         let edge =
             |waiter, mode, blocker| Edge { waiter, blocker, tag, mode, xid_wait: 0, soft: false };
         self.deadlock(&[edge(process, mode, other), edge(other, theirs, process)])
+    }
+
+    /// The processes that keep that one waiting, by holding what it waits for or by waiting before
+    /// it, in no order. None if it does not wait.
+    pub fn blocking_pids(&self, pid: i32) -> Vec<i32> {
+        let pid_of = |slot: &ProcSlot| slot.pid.load(Ordering::Relaxed);
+        let used = |slot: &&ProcSlot| slot.kind() != ProcKind::None && pid_of(slot) == pid;
+        let Some(waiter) = self.procs.iter().position(|slot| used(&slot)) else {
+            return Vec::new();
+        };
+        let _partitions: Vec<SharedGuard> = self
+            .table
+            .head
+            .partitions
+            .iter()
+            .map(|lock| lock.shared(Rank::LockPartition))
+            .collect();
+        let edges = self.edges_of(waiter as u32);
+        let mut pids: Vec<i32> = edges.iter().map(|edge| pid_of(self.slot(edge.blocker))).collect();
+        pids.sort_unstable();
+        pids.dedup();
+        pids
     }
 
     fn deadlock(&self, cycle: &[Edge]) -> Error {

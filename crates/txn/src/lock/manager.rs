@@ -8,7 +8,7 @@
 //!     | else                                                    take it back
 //!     v                                                         grant_next  --> set latches
 //!   enqueue, unlock, sleep on the latch <------------------------ granted = 1
-//!     | deadlock_timeout            | TERM, INT
+//!     | deadlock_timeout            | TERM, INT, lock_timeout, statement_timeout
 //!     v                             v
 //!   look for a deadlock           give up: leave the queue
 //! ```
@@ -28,15 +28,16 @@ use std::cell::Cell;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use shmem::{ProcSlot, Rank, Segment, WaitEvent, Woken, proc};
-use sys::signal::Pending;
+use shmem::{ProcSlot, Rank, Segment, WaitEvent, proc};
+use sys::clock::monotonic;
+use sys::interrupt;
 
 use super::held::HeldLocks;
 use super::mode::LockMode;
 use super::queue::{Granted, Place};
 use super::table::{LockRegions, Table};
 use super::tag::LockTag;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_interrupts};
 
 /// One look for a deadlock should do; a waiter looks again in case, ever less often.
 const PATIENCE_MAX: Duration = Duration::from_secs(60);
@@ -47,6 +48,8 @@ pub struct LockManager {
     pub(crate) procs: &'static [ProcSlot],
     /// How long to wait before looking for a deadlock.
     deadlock_timeout: Cell<Duration>,
+    /// How long to wait at most; zero: for ever.
+    lock_timeout: Cell<Duration>,
     /// What this process holds.
     held: HeldLocks,
 }
@@ -83,6 +86,7 @@ impl LockManager {
             table: Table::new(segment, regions),
             procs,
             deadlock_timeout: Cell::new(deadlock_timeout),
+            lock_timeout: Cell::default(),
             held: HeldLocks::default(),
         }
     }
@@ -90,6 +94,11 @@ impl LockManager {
     /// Changes how long a waiter waits before it looks for a deadlock.
     pub fn set_deadlock_timeout(&self, timeout: Duration) {
         self.deadlock_timeout.set(timeout);
+    }
+
+    /// Changes how long a waiter waits at most; zero: for ever.
+    pub fn set_lock_timeout(&self, timeout: Duration) {
+        self.lock_timeout.set(timeout);
     }
 
     /// This process's number in the table: that of its slot. A process without one (a tool, a
@@ -110,8 +119,9 @@ impl LockManager {
 
     /// Takes a lock, waiting for it if need be, and keeps it until the end of the transaction.
     ///
-    /// Errors: the table is full (`53200`), a deadlock (`40P01`), TERM (`57P01`) or INT (`57014`)
-    /// while waiting.
+    /// Errors: the table is full (`53200`), a deadlock (`40P01`), the wait took longer than
+    /// `lock_timeout` (`55P03`), or something else ended the statement meanwhile
+    /// ([`check_interrupts`]).
     pub fn acquire(&self, tag: LockTag, mode: LockMode) -> Result<()> {
         self.acquire_for(LockOwner::Transaction, tag, mode)
     }
@@ -179,6 +189,7 @@ impl LockManager {
     fn sleep(&self, owner: LockOwner, tag: LockTag, mode: LockMode, holder: u32) -> Result<()> {
         let event = match tag {
             LockTag::Relation(_) => WaitEvent::LockRelation,
+            LockTag::Advisory(_) => WaitEvent::LockAdvisory,
             _ => WaitEvent::Lock,
         };
         let waiter = self.table.waiter(self.process());
@@ -194,7 +205,8 @@ impl LockManager {
         done
     }
 
-    /// Sleeps until `done`, TERM, INT, or until it is the victim of a deadlock.
+    /// Sleeps until `done`, until the time is up, until something else ends the statement, or until
+    /// it is the victim of a deadlock.
     pub(crate) fn sleep_until(
         &self,
         event: WaitEvent,
@@ -203,25 +215,33 @@ impl LockManager {
         assert_no_lwlock();
         let slot = proc::me();
         let _wait = slot.waiting(event);
+        let since = &self.table.waiter(self.process()).since;
+        since.store(sys::clock::wall_micros_since_2000(), Ordering::Relaxed);
         let mut patience = self.deadlock_timeout.get();
-        let mut look_at = sys::clock::monotonic().saturating_add(patience);
+        let begin = monotonic();
+        let mut look_at = begin.saturating_add(patience);
+        let limit = Some(self.lock_timeout.get()).filter(|limit| !limit.is_zero());
+        let give_up_at = limit.map(|limit| begin.saturating_add(limit));
         loop {
             slot.latch.reset();
             if done()? {
                 return Ok(());
             }
-            if Pending::term() {
-                return Err(Error::Terminated);
+            // Of two times that are up, the earlier one counts.
+            if give_up_at.is_some_and(|at| at <= monotonic())
+                && interrupt::statement_end().is_none_or(|end| give_up_at <= Some(end))
+            {
+                return Err(Error::LockTimeout);
             }
-            if Pending::take_int() {
-                return Err(Error::Canceled);
-            }
-            let left = look_at.saturating_sub(sys::clock::monotonic());
-            if slot.latch.wait(Some(left)) == Woken::TimedOut {
+            check_interrupts()?;
+            let wake_at = [give_up_at, interrupt::next_look()].into_iter().flatten().min();
+            let wake_at = wake_at.map_or(look_at, |at| at.min(look_at));
+            slot.latch.wait(Some(wake_at.saturating_sub(monotonic())));
+            if monotonic() >= look_at {
                 self.check_deadlock()?;
                 self.have_workers_give_way();
                 patience = (patience * 2).min(PATIENCE_MAX.max(patience));
-                look_at = sys::clock::monotonic().saturating_add(patience);
+                look_at = monotonic().saturating_add(patience);
             }
         }
     }

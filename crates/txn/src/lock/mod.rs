@@ -31,5 +31,5 @@ pub use manager::{LockManager, LockOwner};
 pub use mode::LockMode;
 pub(crate) use pool::Pool;
 pub use table::LockRegions;
-pub use tag::LockTag;
-pub use view::LockRow;
+pub use tag::{AdvisoryKey, DATABASE_OID, LockTag};
+pub use view::{LockRow, Locked};

@@ -22,7 +22,7 @@
 //!
 //! If the process dies inside, the partition lock stays held, and shared memory is reset.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use shmem::{Layout, LwLock, RegionId, Segment};
 use zerocopy::FromZeros;
@@ -86,6 +86,8 @@ pub(crate) struct Waiter {
     pub granted: AtomicU32,
     /// Changes whenever a wait for a transaction begins or ends.
     pub xid_wait: AtomicU32,
+    /// When its last wait began, in microseconds since 2000.
+    pub since: AtomicI64,
 }
 
 /// A word of the table. The partition lock orders the accesses.

@@ -4,6 +4,9 @@ use std::fmt;
 
 use types::{Oid, Xid};
 
+/// The oid of the only database, as views and reports show it.
+pub const DATABASE_OID: Oid = Oid(5);
+
 /// The thing that a heavyweight lock protects.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum LockTag {
@@ -14,11 +17,34 @@ pub enum LockTag {
     /// A transaction: its owner holds it, and whoever waits for its end waits for it. Such locks
     /// appear in the views and in reports of deadlocks; they need no entry in the lock table.
     Transaction(Xid),
+    /// A number that applications have agreed upon.
+    Advisory(AdvisoryKey),
+}
+
+/// What an advisory lock is on. Those of one number and those of two never meet.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum AdvisoryKey {
+    /// One number.
+    One(i64),
+    /// Two.
+    Two(i32, i32),
+}
+
+impl AdvisoryKey {
+    /// As `pg_locks` shows it: `classid`, `objid`, `objsubid`.
+    pub fn columns(self) -> (u32, u32, i16) {
+        match self {
+            AdvisoryKey::One(key) => ((key as u64 >> 32) as u32, key as u32, 1),
+            AdvisoryKey::Two(first, second) => (first as u32, second as u32, 2),
+        }
+    }
 }
 
 const RELATION: u64 = 1;
 const NAME: u64 = 2;
 const TRANSACTION: u64 = 3;
+const ADVISORY_ONE: u64 = 5;
+const ADVISORY_TWO: u64 = 6;
 
 impl LockTag {
     /// The tag of the name of a thing in a schema. Two names may share one; that costs a wait.
@@ -36,6 +62,7 @@ impl LockTag {
             LockTag::Relation(_) => "relation",
             LockTag::Name(_) => "object",
             LockTag::Transaction(_) => "transactionid",
+            LockTag::Advisory(_) => "advisory",
         }
     }
 
@@ -45,6 +72,10 @@ impl LockTag {
             LockTag::Relation(oid) => [RELATION, u64::from(oid.0)],
             LockTag::Name(hash) => [NAME, hash],
             LockTag::Transaction(xid) => [TRANSACTION, xid.0],
+            LockTag::Advisory(AdvisoryKey::One(key)) => [ADVISORY_ONE, key as u64],
+            LockTag::Advisory(AdvisoryKey::Two(first, second)) => {
+                [ADVISORY_TWO, u64::from(first as u32) << 32 | u64::from(second as u32)]
+            }
         }
     }
 
@@ -54,6 +85,11 @@ impl LockTag {
             RELATION => Some(LockTag::Relation(Oid(u32::try_from(number).ok()?))),
             NAME => Some(LockTag::Name(number)),
             TRANSACTION => Some(LockTag::Transaction(Xid(number))),
+            ADVISORY_ONE => Some(LockTag::Advisory(AdvisoryKey::One(number as i64))),
+            ADVISORY_TWO => {
+                let key = AdvisoryKey::Two((number >> 32) as i32, number as i32);
+                Some(LockTag::Advisory(key))
+            }
             _ => None,
         }
     }
@@ -69,9 +105,15 @@ impl LockTag {
 impl fmt::Display for LockTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LockTag::Relation(oid) => write!(f, "relation {}", oid.0),
+            LockTag::Relation(oid) => {
+                write!(f, "relation {} of database {}", oid.0, DATABASE_OID.0)
+            }
             LockTag::Name(hash) => write!(f, "name {hash:016x}"),
             LockTag::Transaction(xid) => write!(f, "transaction {xid}"),
+            LockTag::Advisory(key) => {
+                let (class, object, sub) = key.columns();
+                write!(f, "advisory lock [{},{class},{object},{sub}]", DATABASE_OID.0)
+            }
         }
     }
 }
@@ -86,11 +128,23 @@ mod tests {
             LockTag::Relation(Oid(u32::MAX)),
             LockTag::name("public", "t"),
             LockTag::Transaction(Xid(1 << 40)),
+            LockTag::Advisory(AdvisoryKey::One(i64::MIN)),
+            LockTag::Advisory(AdvisoryKey::One(-1)),
+            LockTag::Advisory(AdvisoryKey::Two(-1, i32::MIN)),
+            LockTag::Advisory(AdvisoryKey::Two(7, -1)),
         ] {
             assert_eq!(LockTag::from_words(tag.words()), Some(tag));
         }
         assert_eq!(LockTag::from_words([0, 0]), None);
         assert_eq!(LockTag::from_words([RELATION, 1 << 32]), None);
+    }
+
+    #[test]
+    fn advisory_locks_are_shown_as_postgresql_shows_them() {
+        let shown = |key| LockTag::Advisory(key).to_string();
+        assert_eq!(shown(AdvisoryKey::One(7)), "advisory lock [5,0,7,1]");
+        assert_eq!(shown(AdvisoryKey::One(-1)), "advisory lock [5,4294967295,4294967295,1]");
+        assert_eq!(shown(AdvisoryKey::Two(0, 7)), "advisory lock [5,0,7,2]");
     }
 
     #[test]

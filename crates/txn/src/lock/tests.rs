@@ -12,7 +12,7 @@ use super::deadlock::Edge;
 use super::manager::Asked;
 use super::mode::LockMode::{self, *};
 use super::table::PARTITIONS;
-use super::{LockManager, LockOwner, LockTag};
+use super::{LockManager, LockOwner, LockRow, LockTag, Locked};
 use crate::error::Error;
 use crate::tests::harness::{SLOTS, World, in_process};
 
@@ -164,8 +164,8 @@ fn two_upgrades_of_one_lock_are_a_deadlock_at_once() {
         assert_eq!(error.sqlstate(), SqlState::DEADLOCK_DETECTED);
         assert_eq!(
             error.detail().expect("the cycle"),
-            "Process 101 waits for AccessExclusiveLock on relation 1; blocked by process 100.\n\
-             Process 100 waits for AccessExclusiveLock on relation 1; blocked by process 101."
+            "Process 101 waits for AccessExclusiveLock on relation 1 of database 5; blocked by process 100.\n\
+             Process 100 waits for AccessExclusiveLock on relation 1 of database 5; blocked by process 101."
         );
         p.release(1);
         assert_eq!(p.waiting(), []);
@@ -224,7 +224,11 @@ fn a_full_table_is_an_error_and_all_of_it_can_be_used_again() {
             players.assert_empty();
         }
         take();
-        let held: Vec<LockTag> = locks.locks().map(|row| row.tag).collect();
+        let tag = |row: LockRow| match row.on {
+            Locked::Tag(tag) => tag,
+            Locked::Own => panic!("nobody has begun a transaction"),
+        };
+        let held: Vec<LockTag> = locks.locks().map(tag).collect();
         let together = held.into_iter().all(|tag| players.ask(1, tag, AccessShare));
         assert!(together, "two processes may share each lock");
         players.release(0);
@@ -244,8 +248,8 @@ fn a_cycle_of_locks_is_found_and_told() {
         let error = p.play(1).check_deadlock().expect_err("a cycle");
         assert_eq!(
             error.detail().expect("the cycle"),
-            "Process 101 waits for AccessShareLock on relation 1; blocked by process 100.\n\
-             Process 100 waits for ShareLock on relation 2; blocked by process 101."
+            "Process 101 waits for AccessShareLock on relation 1 of database 5; blocked by process 100.\n\
+             Process 100 waits for ShareLock on relation 2 of database 5; blocked by process 101."
         );
         assert_eq!(p.waiting(), [0], "the victim waits no more");
         p.play(0).check_deadlock().expect("one victim is enough");
@@ -270,7 +274,7 @@ fn a_cycle_through_transactions_and_locks_is_found() {
             error.detail().expect("the cycle"),
             "Process 102 waits for ShareLock on transaction 10; blocked by process 100.\n\
              Process 100 waits for ShareLock on transaction 11; blocked by process 101.\n\
-             Process 101 waits for AccessShareLock on relation 1; blocked by process 102."
+             Process 101 waits for AccessShareLock on relation 1 of database 5; blocked by process 102."
         );
         assert_eq!(p.world.procs[2].waiting_xid.load(Ordering::Relaxed), 0);
         p.play(0).check_deadlock().expect("one victim is enough");

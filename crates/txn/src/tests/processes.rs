@@ -9,7 +9,7 @@ use types::{Diagnostic, Oid, Severity, SqlState, Xid};
 
 use super::harness::{World, await_that};
 use crate::error::Error;
-use crate::lock::{LockMode, LockRow, LockTag};
+use crate::lock::{LockMode, LockRow, LockTag, Locked};
 use crate::snapshot::XidStatus;
 
 const TABLE: LockTag = LockTag::Relation(Oid(77));
@@ -19,7 +19,7 @@ const LONG: Duration = Duration::from_secs(20);
 /// Waits until a process is seen waiting for the lock.
 fn await_waiter(world: &World, pid: i32, tag: LockTag) {
     let locks = world.locks(LONG);
-    let waits = |row: LockRow| row.pid == pid && row.tag == tag && !row.granted;
+    let waits = |row: LockRow| row.pid == pid && row.on == Locked::Tag(tag) && !row.granted;
     await_that("a waiter", || locks.locks().any(waits));
 }
 
@@ -43,9 +43,15 @@ fn a_waiter_is_woken_by_the_release() {
     });
     await_waiter(&world, waiter.pid, TABLE);
     let rows: Vec<LockRow> = world.locks(LONG).locks().collect();
-    let row = |pid, mode, granted| LockRow { pid, tag: TABLE, mode, granted };
-    assert!(rows.contains(&row(holder.pid, LockMode::AccessExclusive, true)), "{rows:?}");
-    assert!(rows.contains(&row(waiter.pid, LockMode::AccessShare, false)), "{rows:?}");
+    let has = |pid, mode, granted| {
+        let row = rows.iter().find(|row| row.pid == pid).expect("it has one");
+        assert_eq!((row.on, row.mode, row.granted), (Locked::Tag(TABLE), mode, granted));
+        assert_eq!(row.wait_start.is_some(), !granted, "{rows:?}");
+    };
+    has(holder.pid, LockMode::AccessExclusive, true);
+    has(waiter.pid, LockMode::AccessShare, false);
+    assert_eq!(world.locks(LONG).blocking_pids(waiter.pid), [holder.pid]);
+    assert_eq!(world.locks(LONG).blocking_pids(holder.pid), []);
     assert_eq!((rows.len(), world.word(2)), (2, 0));
     world.set_word(1, 1);
     holder.join();

@@ -69,3 +69,26 @@ fn copy_data_is_never_taken_for_requests() {
     assert!(matches!(client.read_copy_line(), Ok(CopyLine::End)));
     assert_eq!(request(&mut client), "next");
 }
+
+#[test]
+fn a_client_that_is_idle_for_too_long_is_given_up() {
+    let (mut client, mut theirs) = pair();
+    for (status, gone) in
+        [(Status::Idle, Gone::Idle), (Status::Transaction, Gone::IdleInTransaction)]
+    {
+        client.ready(status);
+        client.set_idle_limit(Some(Duration::from_millis(40)));
+        let begin = Instant::now();
+        assert_eq!(client.next_request(), Err(gone));
+        assert!(begin.elapsed() >= Duration::from_millis(39), "{:?}", begin.elapsed());
+    }
+    theirs.write_all(b"COPY\n").expect("send");
+    request(&mut client);
+    let late = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        theirs.write_all(b"\\.\n").expect("send");
+        theirs
+    });
+    assert!(matches!(client.read_copy_line(), Ok(CopyLine::End)), "inside of a request it may");
+    drop(late.join().expect("sent"));
+}
