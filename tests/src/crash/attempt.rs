@@ -202,7 +202,11 @@ fn requests_of(
         Step::Within(steps) => (steps, "RELEASE"),
         Step::Undone(steps, _) => (steps, "ROLLBACK TO"),
         _ => {
-            let count = if matches!(step, Step::Move(..)) { 2 } else { 1 };
+            let count = match step {
+                Step::Move(..) => 2,
+                Step::Create(_) => 3,
+                _ => 1,
+            };
             let (line, data) = (step.sql(seq), step.copy_lines(seq));
             all.push(Request {
                 line,
