@@ -53,9 +53,10 @@ fn activity(rooms: &Rooms) -> Vec<Row> {
 fn activity_row(slot: &ProcSlot) -> Row {
     let kind = slot.kind();
     let backend = kind == ProcKind::Backend;
+    let has_statements = backend || kind == ProcKind::AutovacuumWorker;
     let event = slot.wait_event();
     let waits = event != shmem::WaitEvent::None;
-    let state = if backend { text(slot.state().name()) } else { Datum::Null };
+    let state = if has_statements { text(slot.state().name()) } else { Datum::Null };
     let kind_name = if backend { "client backend" } else { kind.name() };
     vec![
         if backend { text(DATABASE) } else { Datum::Null },
@@ -72,7 +73,7 @@ fn activity_row(slot: &ProcSlot) -> Row {
         state,
         nonzero(slot.xid.load(Relaxed)),
         nonzero(slot.snapshot_xmin.load(Relaxed)),
-        if backend { Datum::Text(slot.query()) } else { Datum::Null },
+        if has_statements { Datum::Text(slot.query()) } else { Datum::Null },
         text(kind_name),
     ]
 }
