@@ -166,6 +166,11 @@ impl Planner<'_> {
             chain.push(offset);
             match need {
                 Need::Live => break,
+                // Its maker has rolled back since the member before it was looked at: that one stays.
+                Need::Dead { by } if !by.is_valid() && chain.len() > 1 => {
+                    chain.pop();
+                    break;
+                }
                 Need::Dead { .. } => dead = chain.len(),
                 Need::Until(_) => {}
             }
