@@ -255,6 +255,25 @@ fn a_chain_collapses_as_its_members_die() {
     assert_eq!(states(&model), []);
 }
 
+/// The story: the transaction that replaced a row was in progress when its first version was looked
+/// at, and had rolled back when its second was. The second counted as dead, and took the first along.
+#[test]
+fn a_roll_back_between_two_looks_at_a_chain_does_not_take_the_row() {
+    let mut model = Model::default();
+    model.insert(true);
+    model.update(0, true);
+    let need = |version: &Header| {
+        Ok(match version.xmin.0 {
+            1 => Need::Until(Xid(2)),
+            _ => Need::Dead { by: Xid::INVALID },
+        })
+    };
+    let version = |offset| Ok(header(&model.page, offset));
+    let plan = plan(&model.page, 0, false, version, need).expect("nothing can fail");
+    assert!(plan.dead.is_empty() && plan.redirects.is_empty(), "{plan:?}");
+    assert_eq!((plan.unused.as_slice(), plan.removed), ([2].as_slice(), 1));
+}
+
 fn ended(xmax: u64, next: TupleId, hot: bool) -> End {
     let (strength, more_lockers) = (txn::RowLockMode::Update, false);
     End { xmax: Xid(xmax), cid: 0, next, hot, strength, more_lockers }
