@@ -6,6 +6,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use access::btree::{BTree, Direction, Key, KeyRange, RowFate, Rows};
 use index::{INT, Noise, add, check, entries, index, int, place, text, tree};
@@ -274,7 +275,8 @@ fn readers_miss_nothing_while_others_insert() {
             let number = at.block * 100 + u32::from(at.offset) - 1;
             (number < EACH as u32).then(|| assert_eq!(*key, int(number as i32 * 10).as_bytes()))
         };
-        while world.word(0) < 3 {
+        let begun = Instant::now();
+        while support::while_others(begun, world.word(0) < 3) {
             let mut found = entries(&tree, KeyRange::all(), direction);
             if direction == Direction::Backward {
                 found.reverse();

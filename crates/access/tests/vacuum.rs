@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::time::Instant;
+
 use access::vacuum::{self, Options};
 use access::{Error, Heap};
 use support::indexed::{Indexed, options};
@@ -318,7 +320,8 @@ fn readers_and_writers_go_on_while_vacuum_runs() {
     };
     let children: Vec<_> = (0..3).map(|me| world.spawn(me, move || work(me))).collect();
     let mut visible = 0;
-    while world.word(9) < 3 {
+    let begun = Instant::now();
+    while support::while_others(begun, world.word(9) < 3) {
         let heap = table.heap(&world);
         let report = vacuum::vacuum(&heap, options(100), &mut Forget).expect("vacuum");
         visible += report.newly_visible;

@@ -271,6 +271,12 @@ impl Child {
     }
 }
 
+/// Whether work goes on beside others. A process that has died would never end it.
+pub fn while_others(begun: Instant, go_on: bool) -> bool {
+    assert!(begun.elapsed() < PATIENCE, "the others do not come to an end: has one died?");
+    go_on
+}
+
 pub fn await_that(what: &str, mut so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !so() {
