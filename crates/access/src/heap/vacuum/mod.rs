@@ -31,6 +31,8 @@
 //! finds them again; index entries that are gone do no harm.
 
 mod dead;
+#[cfg(test)]
+mod model;
 mod rewrite;
 mod settle;
 mod sweep;

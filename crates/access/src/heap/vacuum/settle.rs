@@ -57,35 +57,50 @@ impl Heap<'_> {
         plan: &mut Plan,
     ) -> Result<Rest, Error> {
         let view = View::outside(&self.access.txn);
-        let horizon = self.access.horizon();
-        let going = going(plan, page.item_count());
-        let mut rest = Rest { visible: plan.dead.is_empty(), ..Rest::default() };
-        for offset in 1..=page.item_count() {
-            if going[usize::from(offset)] {
-                continue;
-            }
-            if page.item(offset).is_some_and(|item| item.state == ItemState::Dead) {
-                rest.visible = false;
-            }
-            let Some((header, _)) = self.version(page, TupleId { block, offset })? else {
-                continue;
-            };
-            let seen = maker_is_seen(&view, &header, horizon)?;
-            let end = end_of(&view, &header)?;
-            match end {
-                End::Void => plan.settled.push(offset),
-                End::None => {}
-                End::Locked | End::Real => rest.visible = false,
-            }
-            rest.visible &= seen;
-            rest.newest = rest.newest.max(header.xmin);
-            match end {
-                End::Real => rest.recently_dead += 1,
-                _ => rest.live += 1,
-            }
-        }
-        Ok(rest)
+        let version = |offset| {
+            let version = self.version(page, TupleId { block, offset })?;
+            Ok(version.map(|(header, _)| header))
+        };
+        settle(page, plan, version, &view, self.access.horizon())
     }
+}
+
+/// As [`Heap::settle`]. `version` reads the header behind a line pointer that is in use.
+///
+/// The plan was made a moment ago, and transactions may have ended since. Nothing here may rest on what
+/// it found out of them, but for those before the horizon.
+pub(super) fn settle(
+    page: &PageBytes,
+    plan: &mut Plan,
+    version: impl Fn(u16) -> Result<Option<Header>, Error>,
+    view: &impl Transactions,
+    horizon: Xid,
+) -> Result<Rest, Error> {
+    let going = going(plan, page.item_count());
+    let mut rest = Rest { visible: plan.dead.is_empty(), ..Rest::default() };
+    for offset in 1..=page.item_count() {
+        if going[usize::from(offset)] {
+            continue;
+        }
+        if page.item(offset).is_some_and(|item| item.state == ItemState::Dead) {
+            rest.visible = false;
+        }
+        let Some(header) = version(offset)? else { continue };
+        let seen = maker_is_seen(view, &header, horizon)?;
+        let end = end_of(view, &header)?;
+        match end {
+            End::Void => plan.settled.push(offset),
+            End::None => {}
+            End::Locked | End::Real => rest.visible = false,
+        }
+        rest.visible &= seen;
+        rest.newest = rest.newest.max(header.xmin);
+        match end {
+            End::Real => rest.recently_dead += 1,
+            _ => rest.live += 1,
+        }
+    }
+    Ok(rest)
 }
 
 /// By line pointer: whether its version goes.
@@ -99,7 +114,7 @@ fn going(plan: &Plan, count: u16) -> Vec<bool> {
 }
 
 /// Whether everybody sees who made the version.
-fn maker_is_seen(view: &View<'_>, header: &Header, horizon: Xid) -> Result<bool, Error> {
+fn maker_is_seen(view: &impl Transactions, header: &Header, horizon: Xid) -> Result<bool, Error> {
     if header.xmin >= horizon || header.has(infomask::XMIN_ABORTED) {
         return Ok(false);
     }
@@ -108,7 +123,7 @@ fn maker_is_seen(view: &View<'_>, header: &Header, horizon: Xid) -> Result<bool,
 }
 
 /// What the version's end amounts to.
-pub(super) fn end_of(view: &View<'_>, header: &Header) -> Result<End, Error> {
+pub(super) fn end_of(view: &impl Transactions, header: &Header) -> Result<End, Error> {
     if !header.xmax.is_valid() {
         return Ok(End::None);
     }
