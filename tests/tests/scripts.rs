@@ -128,6 +128,7 @@ scripts! {
     cancel
     deadlocks
     foreign_keys
+    lock_snapshots
     lock_table
     lock_waits
     maintenance_lock_modes
@@ -137,7 +138,10 @@ scripts! {
     rc_website_hits
     rc_writers_wait
     read_uncommitted
+    row_key_columns
+    row_lock_details
     row_lock_modes
+    row_lock_queue
     row_locks
     rr_conflicts
     rr_definitions

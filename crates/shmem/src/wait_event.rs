@@ -87,6 +87,8 @@ wait_events! {
     BufferPin = "BufferPin", "BufferPin";
     /// A heavyweight lock on a relation.
     LockRelation = "Lock", "relation";
+    /// A place in the line for a row.
+    LockTuple = "Lock", "tuple";
     /// An advisory lock.
     LockAdvisory = "Lock", "advisory";
     /// A heavyweight lock on something else.

@@ -170,6 +170,7 @@ impl Engine {
     fn heap<'a>(&'a self, table: &'a TableDef) -> Heap<'a> {
         let shape = Shape { indexed: &table.indexed, fill_factor: table.fill_factor() };
         Heap::new(&self.rooms.access, table.relfile, &table.types)
+            .of(table.oid)
             .with(shape)
             .with_missing(&table.missing)
     }

@@ -6,8 +6,14 @@
 //! - It deleted the row: nothing is left to change.
 //! - It replaced the row: under read committed the statement goes on with the newest version, if
 //!   that still satisfies its WHERE. Only the executor can tell, so it gets the newest version and
-//!   calls again with that one's place. In between someone may be faster again; then it gets the
-//!   next one. Each round means that somebody committed, so somebody always makes progress.
+//!   calls again with that one's place.
+//!
+//! The newest version is locked before it is given out, as strongly as it was wanted: so nobody is
+//! faster in between who stands in line behind this one ([`super::line`]), and as in PostgreSQL the
+//! lock stays though the WHERE may not be satisfied any more.
+//!
+//! What a transaction has come to is asked once for a decision: it may end at any moment, and two
+//! answers would make no sense together. So the answer tells all that is needed of it ([`Held`]).
 //!
 //! Under repeatable read the transaction sees the row as it was when its snapshot was taken, and must
 //! not change it as it is now: where the earlier one has deleted or replaced it, that is the error
@@ -18,10 +24,11 @@ use txn::RowLockMode;
 use types::{TupleId, Xid};
 
 use super::Heap;
+use super::line::Line;
 use super::view::View;
 use super::visibility::{Changeable, is_changeable};
 use crate::error::Error;
-use crate::tuple::Header;
+use crate::tuple::{Header, infomask};
 
 /// What became of an attempt to change a row.
 #[derive(Debug)]
@@ -53,16 +60,47 @@ pub struct NewVersion {
     pub tuple: Vec<u8>,
 }
 
+/// A version that may be held as strongly as was asked.
+pub(super) struct Held {
+    pub header: Header,
+    /// Its `xmax`, if that is the own transaction or was running when it was asked for.
+    pub occupant: Option<Xid>,
+}
+
+impl Held {
+    /// The version that replaces it, and who makes that, if a transaction in progress does.
+    pub fn successor(&self) -> Option<(TupleId, Xid)> {
+        let replaced = self.occupant.is_some() && !self.header.has(infomask::LOCK_ONLY);
+        replaced.then_some((self.header.ctid, self.header.xmax))
+    }
+
+    /// Whether `xid` may stand in the version as its `xmax` in the place of who stands there.
+    pub fn has_room_for(&self, xid: Xid) -> bool {
+        self.occupant.is_none_or(|occupant| occupant == xid) && self.successor().is_none()
+    }
+}
+
+/// Who is in the way.
+#[derive(Clone, Copy)]
+pub(super) struct Holder {
+    /// The transaction.
+    pub xid: Xid,
+    /// The version it holds.
+    pub place: TupleId,
+    /// The own transaction holds that version too, more weakly than it wants to.
+    pub beside_own: bool,
+}
+
 /// Why a version can't be changed now.
 pub(super) enum Obstacle {
     /// Someone is at it.
-    HeldBy(Xid),
+    HeldBy(Holder),
     /// This command has changed it already.
     SelfModified,
     /// Another transaction deleted it.
     Deleted,
-    /// `maker` replaced it by the version at `next`.
-    ReplacedBy { next: TupleId, maker: Xid },
+    /// `maker` replaced it by the version at `next`, and held it so strongly for that.
+    ReplacedBy { next: TupleId, maker: Xid, strength: RowLockMode },
 }
 
 impl Heap<'_> {
@@ -74,16 +112,19 @@ impl Heap<'_> {
         page: &PageBytes,
         place: TupleId,
         mode: RowLockMode,
-    ) -> Result<Result<Header, Obstacle>, Error> {
+    ) -> Result<Result<Held, Obstacle>, Error> {
         let (header, _) = self.version(page, place)?.ok_or(Error::Invisible(place))?;
         Ok(match self.may_hold(view, &header, place, mode)? {
-            Changeable::Yes => Ok(header),
+            Changeable::Yes { occupant } => Ok(Held { header, occupant }),
             Changeable::Invisible => return Err(Error::Invisible(place)),
             Changeable::SelfModified => Err(Obstacle::SelfModified),
             Changeable::Deleted => Err(Obstacle::Deleted),
-            Changeable::HeldBy(xid) => Err(Obstacle::HeldBy(xid)),
+            Changeable::HeldBy(xid) => {
+                Err(Obstacle::HeldBy(self.holder(view, &header, place, xid)))
+            }
             Changeable::Replaced => {
-                Err(Obstacle::ReplacedBy { next: header.ctid, maker: header.xmax })
+                let (next, maker, strength) = (header.ctid, header.xmax, header.strength());
+                Err(Obstacle::ReplacedBy { next, maker, strength })
             }
         })
     }
@@ -97,7 +138,7 @@ impl Heap<'_> {
         mode: RowLockMode,
     ) -> Result<Changeable, Error> {
         let changeable = is_changeable(view, header, place, mode)?;
-        if changeable == Changeable::Yes
+        if matches!(changeable, Changeable::Yes { .. })
             && let Some(xid) = self.locker_against(view, header, place, mode)
         {
             return Ok(Changeable::HeldBy(xid));
@@ -110,20 +151,21 @@ impl Heap<'_> {
     pub(super) fn overcome(
         &self,
         view: &View<'_>,
+        (xid, mode): (Xid, RowLockMode),
+        line: &mut Line<'_>,
         obstacle: Obstacle,
-        mode: RowLockMode,
     ) -> Result<Option<Outcome>, Error> {
         match obstacle {
             Obstacle::SelfModified => Ok(Some(Outcome::Gone)),
             Obstacle::Deleted if view.keeps_snapshot() => Err(Error::ConcurrentDelete),
             Obstacle::Deleted => Ok(Some(Outcome::Gone)),
-            Obstacle::HeldBy(xid) => {
-                self.access.txn.wait_for(xid)?;
+            Obstacle::HeldBy(holder) => {
+                line.wait_for(holder, mode)?;
                 Ok(None)
             }
             Obstacle::ReplacedBy { .. } if view.keeps_snapshot() => Err(Error::ConcurrentUpdate),
-            Obstacle::ReplacedBy { next, maker } => {
-                Ok(Some(match self.newest(view, next, maker, mode)? {
+            Obstacle::ReplacedBy { next, maker, .. } => {
+                Ok(Some(match self.newest(view, (xid, mode), line, (next, maker))? {
                     Some(version) => Outcome::Changed(version),
                     None => Outcome::Gone,
                 }))
@@ -131,19 +173,20 @@ impl Heap<'_> {
         }
     }
 
-    /// Follows a row from the version that `maker` put at `place` to the newest one, waiting for
-    /// whoever is at it. `None`: the row is gone.
+    /// Follows a row from the version that a transaction put at a place to the newest one, waiting
+    /// for whoever is at it, and locks that. `None`: the row is gone.
     fn newest(
         &self,
         view: &View<'_>,
-        mut place: TupleId,
-        mut maker: Xid,
-        mode: RowLockMode,
+        (xid, mode): (Xid, RowLockMode),
+        line: &mut Line<'_>,
+        mut next: (TupleId, Xid),
     ) -> Result<Option<NewVersion>, Error> {
         loop {
+            let (place, maker) = next;
             let holder = {
                 let pin = self.access.pool.read(self.tag(place.block))?;
-                let page = pin.exclusive();
+                let mut page = pin.exclusive();
                 let Some((header, bytes)) = self.version(page.page(), place)? else {
                     return Ok(None);
                 };
@@ -151,22 +194,74 @@ impl Heap<'_> {
                     return Ok(None);
                 }
                 match self.may_hold(view, &header, place, mode)? {
-                    Changeable::Yes => {
-                        return Ok(Some(NewVersion { place, tuple: bytes.to_vec() }));
+                    Changeable::Yes { occupant } => {
+                        let tuple = bytes.to_vec();
+                        self.hold(view, &mut page, place, &Held { header, occupant }, (xid, mode))?;
+                        return Ok(Some(NewVersion { place, tuple }));
                     }
-                    Changeable::HeldBy(xid) => Some(xid),
+                    Changeable::HeldBy(by) => self.holder(view, &header, place, by),
                     Changeable::Replaced => {
-                        (place, maker) = (header.ctid, header.xmax);
-                        None
+                        next = (header.ctid, header.xmax);
+                        continue;
                     }
                     Changeable::Invisible | Changeable::SelfModified | Changeable::Deleted => {
                         return Ok(None);
                     }
                 }
             };
-            if let Some(xid) = holder {
-                self.access.txn.wait_for(xid)?;
-            }
+            line.wait_for(holder, mode)?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::heap::visibility::{Ending, Transactions};
+
+    /// Transaction 8 has replaced a version, and commits when it has been asked for once.
+    #[derive(Default)]
+    struct CommitsMeanwhile(Cell<bool>);
+
+    impl Transactions for CommitsMeanwhile {
+        fn is_own(&self, _: Xid) -> bool {
+            false
+        }
+        fn command(&self) -> u32 {
+            0
+        }
+        fn ending(&self, xid: Xid) -> Result<Ending, Error> {
+            let runs = xid == Xid(8) && !self.0.replace(true);
+            Ok(if runs { Ending::InProgress } else { Ending::Committed { durable: true } })
+        }
+    }
+
+    /// The story: KEY SHARE found that an update in progress lets it in; asked a second time, the update
+    /// had committed, and so the version counted as free. The lock was written over the end of the
+    /// version: the old row was back, beside the new one.
+    #[test]
+    fn a_lock_does_not_bring_back_what_an_update_replaced_that_commits_meanwhile() {
+        let place = TupleId { block: 0, offset: 1 };
+        let next = TupleId { block: 0, offset: 2 };
+        let strength = (RowLockMode::NoKeyUpdate as u16) << infomask::STRENGTH_SHIFT;
+        let header = Header {
+            xmin: Xid(7),
+            xmax: Xid(8),
+            cid: 0,
+            ctid: next,
+            infomask: infomask::XMIN_COMMITTED | strength,
+            natts: 0,
+            hoff: 32,
+        };
+        let world = CommitsMeanwhile::default();
+        let answer = is_changeable(&world, &header, place, RowLockMode::KeyShare).expect("no I/O");
+        let Changeable::Yes { occupant } = answer else { panic!("{answer:?}") };
+        let held = Held { header, occupant };
+        assert!(!held.has_room_for(Xid(9)));
+        assert_eq!(held.successor(), Some((next, Xid(8))));
+        let answer = is_changeable(&world, &header, place, RowLockMode::KeyShare).expect("no I/O");
+        assert_eq!(answer, Changeable::Replaced, "it has committed by now");
     }
 }

@@ -6,6 +6,7 @@ use types::{TupleId, Xid};
 use wal::Rmgr;
 
 use super::conflict::{Outcome, Stored};
+use super::line::Line;
 use super::view::View;
 use super::{Heap, page, record};
 use crate::error::Error;
@@ -18,13 +19,14 @@ impl Heap<'_> {
         // Before any page is locked: a new xid may need a new status page.
         let xid = self.access.txn.assign_xid(tx)?;
         let view = View::new(&self.access.txn, tx);
+        let mut line = Line::of(self);
         loop {
             let obstacle = {
                 let pin = self.access.pool.read(self.tag(place.block))?;
                 let mut page = pin.exclusive();
                 match self.judge(&view, page.page(), place, RowLockMode::Update)? {
-                    Ok(header) => {
-                        let more_lockers = self.displace(&view, &header, place, xid)?.any;
+                    Ok(held) => {
+                        let more_lockers = self.displace(&view, &held, place, xid)?.any;
                         let cid = tx.command();
                         let (room, freed) =
                             self.end_version(&mut page, place, xid, cid, more_lockers)?;
@@ -36,7 +38,8 @@ impl Heap<'_> {
                     Err(obstacle) => obstacle,
                 }
             };
-            if let Some(outcome) = self.overcome(&view, obstacle, RowLockMode::Update)? {
+            let wanted = (xid, RowLockMode::Update);
+            if let Some(outcome) = self.overcome(&view, wanted, &mut line, obstacle)? {
                 return Ok(outcome);
             }
         }

@@ -17,7 +17,10 @@
 //! savepoint, when what came after the savepoint is undone.
 //!
 //! A KEY SHARE that comes while such an UPDATE is in progress locks the old version and all that
-//! follow it ([`Heap::lock_newer`]): whichever of them is the row in the end is locked.
+//! follow it ([`Heap::lock_newer`]): whichever of them is the row in the end is locked. One that comes
+//! when the update has committed, by a statement that still sees the old version, locks those that
+//! follow, and the statement goes on with what it saw: the key is the same. As in PostgreSQL that is no
+//! serialization failure under repeatable read.
 //!
 //! No lock on a page is held while waiting, and after waiting everything is looked at anew. What if
 //! the process dies: its locks end with its transaction.
@@ -28,9 +31,11 @@ use txn::{RowLockMode, RowVersion, Transaction};
 use types::{TupleId, Xid};
 use wal::Rmgr;
 
-use super::conflict::{NewVersion, Obstacle, Outcome};
+use super::conflict::{Held, Holder, NewVersion, Obstacle, Outcome};
+use super::line::Line;
+use super::lock_newer::Newer;
 use super::view::View;
-use super::visibility::{Ending, Transactions as _};
+use super::visibility::Transactions as _;
 use super::{Heap, page, record};
 use crate::error::Error;
 use crate::tuple::{Header, infomask};
@@ -69,25 +74,53 @@ impl Heap<'_> {
     ) -> Result<Locked, Error> {
         let xid = self.access.txn.assign_xid(tx)?;
         let view = View::new(&self.access.txn, tx);
+        let mut line = Line::of(self);
         loop {
-            let obstacle = match self.try_lock(&view, xid, place, mode)? {
-                Ok(next) => match self.lock_newer(&view, xid, next, mode)? {
-                    Newer::Locked => return Ok(Locked::Done),
-                    Newer::LookAgain => continue,
-                    Newer::HeldBy(holder) => Obstacle::HeldBy(holder),
-                },
+            let obstacle = match self.try_lock_all(&view, xid, place, mode)? {
+                Ok(locked) => return Ok(locked),
+                Err(Obstacle::HeldBy(_)) if !wait => return Ok(Locked::WouldBlock),
+                // Who only wants to hold the row is told of any change in the same words.
+                Err(Obstacle::Deleted) if view.keeps_snapshot() => {
+                    return Err(Error::ConcurrentUpdate);
+                }
                 Err(obstacle) => obstacle,
             };
-            if matches!(obstacle, Obstacle::HeldBy(_)) && !wait {
-                return Ok(Locked::WouldBlock);
-            }
-            match self.overcome(&view, obstacle, mode)? {
+            match self.overcome(&view, (xid, mode), &mut line, obstacle)? {
                 None => {}
                 Some(Outcome::Done(_)) => return Ok(Locked::Done),
                 Some(Outcome::Gone) => return Ok(Locked::Gone),
                 Some(Outcome::Changed(newest)) => return Ok(Locked::Changed(newest)),
             }
         }
+    }
+
+    /// Locks the version at a place, and all that follow it if its key stays what it is.
+    fn try_lock_all(
+        &self,
+        view: &View<'_>,
+        xid: Xid,
+        place: TupleId,
+        mode: RowLockMode,
+    ) -> Result<Result<Locked, Obstacle>, Error> {
+        let successor = match self.try_lock(view, xid, place, mode)? {
+            Ok(successor) => successor,
+            Err(Obstacle::ReplacedBy { next, maker, strength })
+                if !mode.conflicts_with(strength) =>
+            {
+                Some((next, maker))
+            }
+            Err(obstacle) => return Ok(Err(obstacle)),
+        };
+        let Some((next, maker)) = successor else { return Ok(Ok(Locked::Done)) };
+        Ok(match self.lock_newer(view, xid, (next, maker), mode)? {
+            Newer::Locked => Ok(Locked::Done),
+            Newer::EndedByOwn => Ok(Locked::Gone),
+            Newer::HeldBy(holder) => Err(Obstacle::HeldBy(holder)),
+            // Then the version looked at first was replaced for good.
+            Newer::Ended => {
+                Err(Obstacle::ReplacedBy { next, maker, strength: RowLockMode::Update })
+            }
+        })
     }
 
     /// Locks one version. `Ok`: the version that follows it, and who makes it, if it is being
@@ -101,69 +134,38 @@ impl Heap<'_> {
     ) -> Result<Result<Option<(TupleId, Xid)>, Obstacle>, Error> {
         let pin = self.access.pool.read(self.tag(place.block))?;
         let mut page = pin.exclusive();
-        let header = match self.judge(view, page.page(), place, mode)? {
-            Ok(header) => header,
+        let held = match self.judge(view, page.page(), place, mode)? {
+            Ok(held) => held,
             Err(obstacle) => return Ok(Err(obstacle)),
         };
-        let occupant = occupant(view, &header)?;
-        let replaced = occupant.is_some() && !header.has(infomask::LOCK_ONLY);
-        if !self.is_held_by_own(view, &header, place, mode) {
-            let lock = if occupant.is_none_or(|occupant| occupant == xid && !replaced) {
-                page::Lock { holder: Some((xid, mode)), more_lockers: false }
-            } else {
-                self.access.txn.add_locker(self.row_version(place, &header), xid, mode)?;
-                page::Lock { holder: None, more_lockers: true }
-            };
-            self.log_lock(&mut page, place, &header, xid, lock)?;
-        }
-        Ok(Ok(replaced.then_some((header.ctid, header.xmax))))
+        self.hold(view, &mut page, place, &held, (xid, mode))?;
+        Ok(Ok(held.successor()))
     }
 
-    /// Locks the versions that follow one that is being replaced.
-    fn lock_newer(
+    /// Notes a lock of a version that may be locked. Its page has been locked since that was found.
+    pub(super) fn hold(
         &self,
         view: &View<'_>,
-        xid: Xid,
-        mut next: Option<(TupleId, Xid)>,
-        mode: RowLockMode,
-    ) -> Result<Newer, Error> {
-        while let Some((place, maker)) = next {
-            let pin = self.access.pool.read(self.tag(place.block))?;
-            let mut page = pin.exclusive();
-            // Its maker has rolled back, and it was pruned: what was locked before it is the row.
-            let Some((header, _)) = self.version(page.page(), place)? else { break };
-            if header.xmin != maker {
-                break;
-            }
-            let occupant = occupant(view, &header)?;
-            let ends = !header.has(infomask::LOCK_ONLY) && header.xmax.is_valid();
-            if occupant.is_none() && ends && self.has_ended_it(view, &header)? {
-                return Ok(Newer::LookAgain);
-            }
-            if let Some(holder) = occupant.filter(|_| mode.conflicts_with(header.strength())) {
-                return Ok(Newer::HeldBy(holder));
-            }
-            if let Some(holder) = self.locker_against(view, &header, place, mode) {
-                return Ok(Newer::HeldBy(holder));
-            }
-            self.access.txn.add_locker(self.row_version(place, &header), xid, mode)?;
-            let mark = page::Lock { holder: None, more_lockers: true };
-            self.log_lock(&mut page, place, &header, xid, mark)?;
-            next = (occupant.is_some() && ends).then_some((header.ctid, header.xmax));
+        page: &mut PageWrite<'_>,
+        place: TupleId,
+        held: &Held,
+        (xid, mode): (Xid, RowLockMode),
+    ) -> Result<(), Error> {
+        let header = &held.header;
+        if self.is_held_by_own(view, header, place, mode) {
+            return Ok(());
         }
-        Ok(Newer::Locked)
-    }
-
-    /// Whether `xmax`, which has ended, has taken the version with it.
-    fn has_ended_it(&self, view: &View<'_>, header: &Header) -> Result<bool, Error> {
-        if header.has(infomask::XMAX_ABORTED) {
-            return Ok(false);
-        }
-        Ok(header.has(infomask::XMAX_COMMITTED) || view.ending(header.xmax)? != Ending::Aborted)
+        let lock = if held.has_room_for(xid) {
+            page::Lock { holder: Some((xid, mode)), more_lockers: false }
+        } else {
+            self.access.txn.add_locker(self.row_version(place, header), xid, mode)?;
+            page::Lock { holder: None, more_lockers: true }
+        };
+        self.log_lock(page, place, header, xid, lock)
     }
 
     /// Writes a lock into the version, unless it says so already.
-    fn log_lock(
+    pub(super) fn log_lock(
         &self,
         page: &mut PageWrite<'_>,
         place: TupleId,
@@ -184,7 +186,7 @@ impl Heap<'_> {
         Ok(())
     }
 
-    fn row_version(&self, place: TupleId, header: &Header) -> RowVersion {
+    pub(super) fn row_version(&self, place: TupleId, header: &Header) -> RowVersion {
         RowVersion { rel: self.rel, place, xmin: header.xmin }
     }
 
@@ -221,17 +223,32 @@ impl Heap<'_> {
             || self.lockers(header, place).into_iter().any(|(xid, held)| enough(xid, held))
     }
 
-    /// The version is about to be ended by `xid`, which has found that it may: a lock that stands in
-    /// it goes to the table.
-    pub(super) fn displace(
+    /// One who is in the way of the own transaction.
+    pub(super) fn holder(
         &self,
         view: &View<'_>,
         header: &Header,
         place: TupleId,
         xid: Xid,
+    ) -> Holder {
+        let stands = header.has(infomask::LOCK_ONLY) && view.is_own(header.xmax);
+        let lockers = self.lockers(header, place);
+        let beside_own = stands || lockers.iter().any(|(locker, _)| view.is_own(*locker));
+        Holder { xid, place, beside_own }
+    }
+
+    /// The version is about to be ended by `xid`, which has found that it may: a lock that stands in
+    /// it goes to the table.
+    pub(super) fn displace(
+        &self,
+        view: &View<'_>,
+        held: &Held,
+        place: TupleId,
+        xid: Xid,
     ) -> Result<Displaced, Error> {
+        let header = &held.header;
         let mut lockers = self.lockers(header, place);
-        if let Some(occupant) = occupant(view, header)?
+        if let Some(occupant) = held.occupant
             && occupant != xid
         {
             let held = (occupant, header.strength());
@@ -256,22 +273,4 @@ impl Heap<'_> {
             .iter()
             .try_for_each(|&(xid, mode)| Ok(self.access.txn.add_locker(version, xid, mode)?))
     }
-}
-
-/// What came of locking the versions that follow.
-enum Newer {
-    Locked,
-    /// One of them has ended since: the row is another by now.
-    LookAgain,
-    HeldBy(Xid),
-}
-
-/// Who stands in the version as its `xmax` and has not ended.
-fn occupant(view: &View<'_>, header: &Header) -> Result<Option<Xid>, Error> {
-    let xmax = header.xmax;
-    if !xmax.is_valid() || header.infomask & infomask::XMAX_HINTS != 0 {
-        return Ok(None);
-    }
-    let runs = view.is_own(xmax) || view.ending(xmax)? == Ending::InProgress;
-    Ok(runs.then_some(xmax))
 }

@@ -19,6 +19,7 @@
 //! makes the entries.
 //!
 //! - `visibility` holds the rules; `page` what happens to a page; `record` what is logged.
+//! - `conflict`: what if another transaction has the row; `line`: in which order several wait for it.
 //! - `insert`, `bulk` (COPY), `delete`, `update`, `prune` change pages; `target` finds room; `plan`
 //!   decides what pruning removes.
 //! - [`vacuum`] removes what is dead from the table and, by its caller, from the indexes; `change` is
@@ -51,7 +52,9 @@ mod change;
 mod conflict;
 mod delete;
 mod insert;
+mod line;
 mod lock;
+mod lock_newer;
 mod page;
 mod plan;
 mod prune;
@@ -78,7 +81,7 @@ pub use scan::Scan;
 pub use shape::{FILL_FACTOR_MIN, Shape};
 
 use buffer::{PageAccess, PageBytes};
-use types::{BlockNo, BufferTag, ColumnType, Datum, Fork, RelFileNumber, TupleId};
+use types::{BlockNo, BufferTag, ColumnType, Datum, Fork, Oid, RelFileNumber, TupleId};
 
 use crate::Access;
 use crate::error::Error;
@@ -92,12 +95,21 @@ pub struct Heap<'a> {
     columns: &'a [ColumnType],
     shape: Shape<'a>,
     missing: &'a [Datum],
+    /// The table's oid, under which others stand in line for its rows; none: nobody does.
+    relation: Option<Oid>,
 }
 
 impl<'a> Heap<'a> {
     /// The table in that file, with columns of these types and no index.
     pub fn new(access: &'a Access, rel: RelFileNumber, columns: &'a [ColumnType]) -> Self {
-        Heap { access, rel, columns, shape: Shape::default(), missing: &[] }
+        let (shape, missing, relation) = (Shape::default(), &[][..], None);
+        Heap { access, rel, columns, shape, missing, relation }
+    }
+
+    /// The table of that oid: who waits for one of its rows waits in line ([`line`]).
+    #[must_use]
+    pub fn of(self, relation: Oid) -> Self {
+        Heap { relation: Some(relation), ..self }
     }
 
     /// The table with what is known of it besides.

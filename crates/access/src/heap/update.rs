@@ -17,6 +17,7 @@ use wal::Rmgr;
 
 use super::conflict::{Obstacle, Outcome, Stored};
 use super::insert::{Maker, set_place};
+use super::line::Line;
 use super::lock::Displaced;
 use super::target::{Room, Search};
 use super::view::View;
@@ -67,6 +68,7 @@ impl Heap<'_> {
 
     fn replace(&self, view: &View<'_>, mut new: Replacement<'_>) -> Result<Outcome, Error> {
         let mut search: Option<Search> = None;
+        let mut line = Line::of(self);
         loop {
             let attempt = match &mut search {
                 None => self.try_same_page(view, &mut new)?,
@@ -79,7 +81,8 @@ impl Heap<'_> {
                 }
                 Attempt::NoRoom => {}
                 Attempt::Obstacle(obstacle) => {
-                    if let Some(outcome) = self.overcome(view, obstacle, new.mode)? {
+                    let wanted = (new.maker.xid, new.mode);
+                    if let Some(outcome) = self.overcome(view, wanted, &mut line, obstacle)? {
                         return Ok(outcome);
                     }
                     search = None;
@@ -118,8 +121,8 @@ impl Heap<'_> {
         new.mode = if keeps_key { RowLockMode::NoKeyUpdate } else { RowLockMode::Update };
         Ok(match self.judge(view, page.page(), new.old, new.mode)? {
             Err(obstacle) => Err(obstacle),
-            Ok(header) => {
-                new.displaced = self.displace(view, &header, new.old, new.maker.xid)?;
+            Ok(held) => {
+                new.displaced = self.displace(view, &held, new.old, new.maker.xid)?;
                 Ok(())
             }
         })

@@ -135,7 +135,12 @@ fn sees_committed(view: &impl SnapshotView, xid: Xid) -> Result<bool, Error> {
 pub(crate) enum Changeable {
     /// Nobody holds it too strongly. It is the newest version, or another transaction in progress
     /// has replaced it and left its key as it was.
-    Yes,
+    Yes {
+        /// Its `xmax`, if that is the own transaction or runs: who stands in the version and must not
+        /// be overwritten. It is told with the answer, because the answer rests on it: asked again, a
+        /// transaction may have ended, and a version that it has replaced would count as free.
+        occupant: Option<Xid>,
+    },
     /// This command cannot have seen it.
     Invisible,
     /// This very command has changed it already.
@@ -146,6 +151,10 @@ pub(crate) enum Changeable {
     Deleted,
     /// Another transaction replaced it by the version at its `ctid` and has committed.
     Replaced,
+}
+
+impl Changeable {
+    const FREE: Changeable = Changeable::Yes { occupant: None };
 }
 
 /// Asks whether the current command may hold the version at `place` so strongly: change it, or lock
@@ -174,14 +183,18 @@ pub(crate) fn is_changeable(
     if deleted_by_me {
         return Ok(if by_this_command { Changeable::SelfModified } else { Changeable::Invisible });
     }
-    if !version.xmax.is_valid() || version.has(mask::XMAX_ABORTED) || mine(version.xmax) {
-        return Ok(Changeable::Yes);
+    if !version.xmax.is_valid() || version.has(mask::XMAX_ABORTED) {
+        return Ok(Changeable::FREE);
+    }
+    let shared = Changeable::Yes { occupant: Some(version.xmax) };
+    if mine(version.xmax) {
+        return Ok(shared);
     }
     Ok(match maker_or_ender(view, version.xmax, version.has(mask::XMAX_COMMITTED))? {
-        Ending::InProgress if !mode.conflicts_with(version.strength()) => Changeable::Yes,
+        Ending::InProgress if !mode.conflicts_with(version.strength()) => shared,
         Ending::InProgress => Changeable::HeldBy(version.xmax),
-        Ending::Aborted => Changeable::Yes,
-        Ending::Committed { .. } if version.has(mask::LOCK_ONLY) => Changeable::Yes,
+        Ending::Aborted => Changeable::FREE,
+        Ending::Committed { .. } if version.has(mask::LOCK_ONLY) => Changeable::FREE,
         Ending::Committed { .. } if version.ctid == place => Changeable::Deleted,
         Ending::Committed { .. } => Changeable::Replaced,
     })
@@ -338,6 +351,10 @@ mod tests {
         is_changeable(&World, &version, HERE, mode).expect("no I/O")
     }
 
+    fn beside(xid: Xid) -> Changeable {
+        Changeable::Yes { occupant: Some(xid) }
+    }
+
     #[test]
     fn who_holds_a_row_weakly_lets_others_in() {
         use RowLockMode::{KeyShare, NoKeyUpdate, Share, Update};
@@ -345,13 +362,13 @@ mod tests {
             let strength = (mode as u16) << mask::STRENGTH_SHIFT;
             Header { infomask: mask::LOCK_ONLY | strength, ..version(OLD, RUNNING, 0) }
         };
-        assert_eq!(can(NoKeyUpdate, held(KeyShare)), Changeable::Yes);
+        assert_eq!(can(NoKeyUpdate, held(KeyShare)), beside(RUNNING));
         assert_eq!(can(Update, held(KeyShare)), Changeable::HeldBy(RUNNING));
-        assert_eq!(can(Share, held(Share)), Changeable::Yes);
+        assert_eq!(can(Share, held(Share)), beside(RUNNING));
         assert_eq!(can(NoKeyUpdate, held(Share)), Changeable::HeldBy(RUNNING));
         let replaced =
             Header { infomask: held(NoKeyUpdate).infomask & mask::STRENGTH, ..held(Share) };
-        assert_eq!(can(KeyShare, replaced), Changeable::Yes);
+        assert_eq!(can(KeyShare, replaced), beside(RUNNING));
         assert_eq!(can(Share, replaced), Changeable::HeldBy(RUNNING));
     }
 
@@ -402,27 +419,27 @@ mod tests {
     #[test]
     fn a_change_waits_for_holders_and_notices_who_was_faster() {
         let held_by = |xmax| changeable(version(OLD, xmax, 0));
-        assert_eq!(held_by(Xid::INVALID), Changeable::Yes);
+        assert_eq!(held_by(Xid::INVALID), Changeable::FREE);
         assert_eq!(held_by(RUNNING), Changeable::HeldBy(RUNNING));
-        assert_eq!(held_by(ABORTED), Changeable::Yes);
+        assert_eq!(held_by(ABORTED), Changeable::FREE);
         assert_eq!(held_by(UNSEEN), Changeable::Deleted);
         let replaced = Header { ctid: THERE, ..version(OLD, UNSEEN, 0) };
         assert_eq!(changeable(replaced), Changeable::Replaced);
         let locked = |xmax| Header { infomask: mask::LOCK_ONLY, ..version(OLD, xmax, 0) };
         assert_eq!(changeable(locked(RUNNING)), Changeable::HeldBy(RUNNING));
-        assert_eq!(changeable(locked(UNSEEN)), Changeable::Yes);
-        assert_eq!(changeable(locked(OWN)), Changeable::Yes);
+        assert_eq!(changeable(locked(UNSEEN)), Changeable::FREE);
+        assert_eq!(changeable(locked(OWN)), beside(OWN));
     }
 
     #[test]
     fn a_command_changes_a_row_once() {
         assert_eq!(changeable(version(OLD, OWN, 5)), Changeable::SelfModified);
         assert_eq!(changeable(version(OLD, OWN, 4)), Changeable::Invisible);
-        assert_eq!(changeable(version(OWN, Xid::INVALID, 4)), Changeable::Yes);
+        assert_eq!(changeable(version(OWN, Xid::INVALID, 4)), Changeable::FREE);
         assert_eq!(changeable(version(OWN, Xid::INVALID, 5)), Changeable::Invisible);
         assert_eq!(changeable(version(OWN, OWN, 5)), Changeable::SelfModified);
         assert_eq!(changeable(version(OWN, OWN_PART, 5)), Changeable::SelfModified);
-        assert_eq!(changeable(version(OWN, ABORTED, 4)), Changeable::Yes);
+        assert_eq!(changeable(version(OWN, ABORTED, 4)), Changeable::FREE);
         assert_eq!(changeable(version(RUNNING, Xid::INVALID, 0)), Changeable::Invisible);
     }
 

@@ -1,27 +1,32 @@
 //! INSERT … ON CONFLICT on the rooms: the row in the way, and an insertion that may come second.
 
 use access::heap::Fetched;
+use access::tuple::Header;
 use catalog::{IndexDef, TableDef};
-use txn::Transaction;
+use txn::{Snapshot, Transaction};
 use types::{Datum, Oid, Row, TupleId};
 
 use super::entries::{RowsOf, duplicate, key_of};
 use super::{Engine, told};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::storage::Blocking;
 
 impl Engine {
     /// The living row in the way of one that is to be inserted.
+    ///
+    /// The statement's snapshot is taken before the row is looked for: as long as it is held, no place of
+    /// a row that lives now becomes another row's.
     pub(super) fn blocking(
         &self,
         table: &TableDef,
         arbiters: &[Oid],
         row: &[Datum],
     ) -> Result<Blocking> {
+        let statement = self.snapshot()?;
         self.with_transaction(|tx| {
             for index in table.indexes.iter().filter(|index| arbiters.contains(&index.oid)) {
                 while let Some(root) = self.root_of_key(tx, table, index, row)? {
-                    if let Some(found) = self.as_it_is(tx, table, root)? {
+                    if let Some(found) = self.as_it_is(tx, &statement, table, root)? {
                         return Ok(found);
                     }
                 }
@@ -43,9 +48,12 @@ impl Engine {
     }
 
     /// The row that an entry leads to, as it is at this moment; `None`: it has just gone.
+    ///
+    /// Errors: `40001`, the transaction has one snapshot, and that does not see the row so.
     fn as_it_is(
         &self,
         tx: &mut Transaction,
+        statement: &Snapshot,
         table: &TableDef,
         root: TupleId,
     ) -> Result<Option<Blocking>> {
@@ -53,6 +61,18 @@ impl Engine {
         let (mut bytes, mut row) = (Vec::new(), Row::new());
         let now = self.rooms.txn.snapshot(tx);
         if let Fetched::Row(place) = heap.fetch(&now, root, &mut bytes).map_err(told)? {
+            let header = Header::read(&bytes)
+                .map_err(|_| Error::internal("row version without a header"))?;
+            let own = tx.own().has(header.xmin);
+            if own || tx.keeps_snapshot() {
+                let mut seen = Vec::new();
+                let found = heap.fetch(statement, root, &mut seen).map_err(told)?;
+                match found == Fetched::Row(place) {
+                    true => {}
+                    false if own => return Ok(Some(Blocking::Own)),
+                    false => return Err(told(access::Error::ConcurrentUpdate)),
+                }
+            }
             heap.decode(place, &bytes, None, &mut row).map_err(told)?;
             return Ok(Some(Blocking::Row(place, row)));
         }

@@ -3,14 +3,19 @@
 //! ```text
 //!        ┌──> is a living row of that key there?  (one in progress is waited for)
 //!        │        │ no                                  │ yes
-//!        │   insert, unless another was faster     DO NOTHING, or update it
-//!        │        │ faster                              │ it is gone, or changed meanwhile
-//!        └────────┴─────────────────────────────────────┘
+//!        │   insert, unless another was faster     DO NOTHING, or lock it
+//!        │        │ faster               it is gone, or  │  │ it is as it was
+//!        │        │                      changed         │  is it wanted? update it
+//!        └────────┴──────────────────────────────────────┘
 //! ```
 //!
 //! As in PostgreSQL under read committed the row in the way need not be one that the statement's
-//! snapshot sees: it is changed as it is now. Each time round somebody else has committed.
+//! snapshot sees: it is changed as it is now. Each time round somebody else has committed. Under
+//! repeatable read a row in the way that the snapshot does not see is `40001`, for DO NOTHING too. The row
+//! is locked before its WHERE is asked, and stays so whatever that says.
 
+use catalog::TableDef;
+use txn::RowLockMode;
 use types::{Datum, Row, SqlState, TupleId};
 
 use super::Execution;
@@ -19,7 +24,7 @@ use super::scan::push_system;
 use crate::error::{Error, Result};
 use crate::expr::eval::EvalContext;
 use crate::planned::{ConflictAction, Insert, OnConflict};
-use crate::storage::{Blocking, Changed};
+use crate::storage::{Blocking, Changed, RowLocked};
 
 /// What became of a row.
 pub(super) enum Upserted {
@@ -51,6 +56,10 @@ pub(super) fn upsert(
                 let ConflictAction::Update { assignments, filter, names: _ } = &on.action else {
                     return Ok(Upserted::Nothing);
                 };
+                let mode = strength(table, assignments.iter().map(|(column, _)| *column));
+                if !matches!(storage.lock_row(table, place, mode, true)?, RowLocked::Done) {
+                    continue;
+                }
                 let both = both_rows(place, there, &row, table.oid.0);
                 if let Some(filter) = filter
                     && !evaluator.is_true(filter, &both)?
@@ -72,6 +81,15 @@ pub(super) fn upsert(
             }
             Blocking::Own => return Err(second_time()),
         }
+    }
+}
+
+/// How strongly an UPDATE of these columns holds a row.
+fn strength(table: &TableDef, mut columns: impl Iterator<Item = usize>) -> RowLockMode {
+    if columns.any(|column| table.indexed.contains(&column)) {
+        RowLockMode::Update
+    } else {
+        RowLockMode::NoKeyUpdate
     }
 }
 

@@ -86,6 +86,8 @@ fn locks(rooms: &Rooms) -> Vec<Row> {
 mod lock_column {
     pub const DATABASE: usize = 1;
     pub const RELATION: usize = 2;
+    pub const PAGE: usize = 3;
+    pub const TUPLE: usize = 4;
     pub const VIRTUAL_XID: usize = 5;
     pub const XID: usize = 6;
     pub const CLASS: usize = 7;
@@ -112,6 +114,11 @@ fn lock_row(lock: &LockRow) -> Row {
         }
         match tag {
             LockTag::Relation(oid) => row[RELATION] = Datum::Oid(oid.0),
+            LockTag::Tuple(oid, place) => {
+                row[RELATION] = Datum::Oid(oid.0);
+                row[PAGE] = Datum::Int4(place.block as i32);
+                row[TUPLE] = Datum::Int2(place.offset as i16);
+            }
             LockTag::Transaction(id) => row[XID] = int8(id.0),
             LockTag::Advisory(key) => {
                 let (class, object, sub) = key.columns();

@@ -189,6 +189,7 @@ impl LockManager {
     fn sleep(&self, owner: LockOwner, tag: LockTag, mode: LockMode, holder: u32) -> Result<()> {
         let event = match tag {
             LockTag::Relation(_) => WaitEvent::LockRelation,
+            LockTag::Tuple(..) => WaitEvent::LockTuple,
             LockTag::Advisory(_) => WaitEvent::LockAdvisory,
             _ => WaitEvent::Lock,
         };

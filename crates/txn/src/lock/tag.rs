@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use types::{Oid, Xid};
+use types::{Oid, TupleId, Xid};
 
 /// The oid of the only database, as views and reports show it.
 pub const DATABASE_OID: Oid = Oid(5);
@@ -12,6 +12,8 @@ pub const DATABASE_OID: Oid = Oid(5);
 pub enum LockTag {
     /// A table.
     Relation(Oid),
+    /// A version of a row of a table: a place in the line of those who wait for whoever holds it.
+    Tuple(Oid, TupleId),
     /// A name that someone is about to give to a thing: [`LockTag::name`].
     Name(u64),
     /// A transaction: its owner holds it, and whoever waits for its end waits for it. Such locks
@@ -43,8 +45,12 @@ impl AdvisoryKey {
 const RELATION: u64 = 1;
 const NAME: u64 = 2;
 const TRANSACTION: u64 = 3;
+const TUPLE: u64 = 4;
 const ADVISORY_ONE: u64 = 5;
 const ADVISORY_TWO: u64 = 6;
+
+/// Where the first word of a tuple's tag has the number of its line pointer, besides the kind.
+const OFFSET_SHIFT: u32 = 16;
 
 impl LockTag {
     /// The tag of the name of a thing in a schema. Two names may share one; that costs a wait.
@@ -60,6 +66,7 @@ impl LockTag {
     pub fn type_name(self) -> &'static str {
         match self {
             LockTag::Relation(_) => "relation",
+            LockTag::Tuple(..) => "tuple",
             LockTag::Name(_) => "object",
             LockTag::Transaction(_) => "transactionid",
             LockTag::Advisory(_) => "advisory",
@@ -70,6 +77,10 @@ impl LockTag {
     pub(crate) fn words(self) -> [u64; 2] {
         match self {
             LockTag::Relation(oid) => [RELATION, u64::from(oid.0)],
+            LockTag::Tuple(oid, TupleId { block, offset }) => {
+                let first = TUPLE | u64::from(offset) << OFFSET_SHIFT;
+                [first, u64::from(oid.0) << 32 | u64::from(block)]
+            }
             LockTag::Name(hash) => [NAME, hash],
             LockTag::Transaction(xid) => [TRANSACTION, xid.0],
             LockTag::Advisory(AdvisoryKey::One(key)) => [ADVISORY_ONE, key as u64],
@@ -90,6 +101,11 @@ impl LockTag {
                 let key = AdvisoryKey::Two((number >> 32) as i32, number as i32);
                 Some(LockTag::Advisory(key))
             }
+            _ if kind & ((1 << OFFSET_SHIFT) - 1) == TUPLE => {
+                let offset = u16::try_from(kind >> OFFSET_SHIFT).ok()?;
+                let place = TupleId { block: number as u32, offset };
+                Some(LockTag::Tuple(Oid((number >> 32) as u32), place))
+            }
             _ => None,
         }
     }
@@ -97,7 +113,7 @@ impl LockTag {
     pub(crate) fn hash(self) -> u64 {
         let [kind, number] = self.words();
         // Fibonacci hashing; the high bits are the well mixed ones.
-        let mixed = (number ^ kind << 61).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mixed = (number ^ kind.rotate_right(3)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         mixed ^ mixed >> 32
     }
 }
@@ -107,6 +123,10 @@ impl fmt::Display for LockTag {
         match self {
             LockTag::Relation(oid) => {
                 write!(f, "relation {} of database {}", oid.0, DATABASE_OID.0)
+            }
+            LockTag::Tuple(oid, TupleId { block, offset }) => {
+                let (oid, database) = (oid.0, DATABASE_OID.0);
+                write!(f, "tuple ({block},{offset}) of relation {oid} of database {database}")
             }
             LockTag::Name(hash) => write!(f, "name {hash:016x}"),
             LockTag::Transaction(xid) => write!(f, "transaction {xid}"),
@@ -126,6 +146,8 @@ mod tests {
     fn words_round_trip_and_nothing_else_is_a_tag() {
         for tag in [
             LockTag::Relation(Oid(u32::MAX)),
+            LockTag::Tuple(Oid(u32::MAX), TupleId { block: u32::MAX, offset: u16::MAX }),
+            LockTag::Tuple(Oid(16384), TupleId { block: 0, offset: 1 }),
             LockTag::name("public", "t"),
             LockTag::Transaction(Xid(1 << 40)),
             LockTag::Advisory(AdvisoryKey::One(i64::MIN)),
@@ -137,6 +159,9 @@ mod tests {
         }
         assert_eq!(LockTag::from_words([0, 0]), None);
         assert_eq!(LockTag::from_words([RELATION, 1 << 32]), None);
+        assert_eq!(LockTag::from_words([TUPLE | 1 << 32, 0]), None);
+        let tuple = LockTag::Tuple(Oid(16384), TupleId { block: 3, offset: 7 });
+        assert_eq!(tuple.to_string(), "tuple (3,7) of relation 16384 of database 5");
     }
 
     #[test]
