@@ -18,6 +18,7 @@
 //! - a server's log may hold no warning or error that the test did not announce;
 //! - what cannot be tested on this machine is written down by [`skip::skip`], never passed over.
 
+pub mod amcheck;
 pub mod bank;
 pub mod binary;
 pub mod client;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::amcheck::wrong_indexes;
 use crate::client::Client;
 
 /// Queries that each find every account, by one index or another if there is one.
@@ -10,8 +11,6 @@ const WAYS: [&str; 3] = [
     "SELECT id, balance FROM account WHERE owner >= 0",
     "SELECT id, balance FROM account WHERE balance > -1000000000",
 ];
-/// Indexes that there may be.
-const INDEXES: [&str; 3] = ["account_pkey", "account_owner", "account_balance"];
 
 /// Makes the planner use indexes wherever it can, if the server has any.
 pub(super) fn prefer_indexes(session: &mut Client) -> std::io::Result<()> {
@@ -41,14 +40,8 @@ pub(super) fn disagreements(
             wrong.push(format!("{line}: {told:?}; missing: {missing:?}; strange: {strange:?}"));
         }
     }
-    for index in INDEXES {
-        let line = format!("SELECT bt_index_check('{index}', true)");
-        match session.ask(&line)?.error {
-            // No such function; no such index.
-            Some(error) if ["42883", "42P01", "42704"].contains(&error.sqlstate.as_str()) => {}
-            Some(error) => wrong.push(format!("{line}: {error}")),
-            None => {}
-        }
+    for table in ["account", "ledger"] {
+        wrong.extend(wrong_indexes(session, table)?);
     }
     Ok(wrong)
 }

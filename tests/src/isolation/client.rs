@@ -10,6 +10,10 @@ use crate::draw::Draw;
 use crate::reply::Reply;
 use crate::talk::{Connect, Trouble, ask, connect};
 
+const KEY_SHARE: &str = " FOR KEY SHARE";
+/// How a read may lock what it reads.
+const LOCKS: [&str; 4] = [" FOR UPDATE", " FOR NO KEY UPDATE", " FOR SHARE", KEY_SHARE];
+
 /// What the clients of a round share.
 pub(super) struct Round {
     pub connect: Connect,
@@ -18,8 +22,6 @@ pub(super) struct Round {
     /// The next value to append: each is given once.
     pub next_value: AtomicI64,
     pub stop: AtomicBool,
-    /// Whether there are savepoints.
-    pub savepoints: bool,
 }
 
 /// What a client comes back with.
@@ -114,8 +116,11 @@ impl Run<'_> {
                 other => other,
             };
         }
-        let lists = self.read()?;
-        transaction.statements.push(Statement { sent_ns, work: Work::Read(lists) });
+        let work = match self.read(transaction.level) {
+            Err(Trouble::Refused) => return Ok(()),
+            other => other?,
+        };
+        transaction.statements.push(Statement { sent_ns, work });
         transaction.outcome = Outcome::Committed { at_ns: now_ns() };
         Ok(())
     }
@@ -128,7 +133,7 @@ impl Run<'_> {
             let kind = self.draw.below(100);
             let sent_ns = now_ns();
             let work = match kind {
-                0..4 if self.round.savepoints => {
+                0..4 => {
                     self.ask("SAVEPOINT s", "SAVEPOINT")?;
                     saved = true;
                     Work::Savepoint
@@ -146,7 +151,7 @@ impl Run<'_> {
                     self.append(&pairs)?;
                     continue;
                 }
-                _ => Work::Read(self.read()?),
+                _ => self.read(transaction.level)?,
             };
             transaction.statements.push(Statement { sent_ns, work });
             if self.draw.percent(15) {
@@ -193,27 +198,58 @@ impl Run<'_> {
         keys.into_iter().map(value).collect()
     }
 
-    /// Appends by one statement.
+    /// Appends by one statement: one that changes no indexed column, one that does, or one that would
+    /// insert the list if it were not there.
     fn append(&mut self, pairs: &[(Key, Value)]) -> Result<(), Trouble> {
-        let tag = format!("UPDATE {}", pairs.len());
+        let count = pairs.len();
+        if self.draw.percent(25) {
+            let rows: Vec<String> =
+                pairs.iter().map(|(key, value)| format!("({key}, '{value} ', 0)")).collect();
+            let line = format!(
+                "INSERT INTO list VALUES {} ON CONFLICT (k) DO UPDATE SET v = list.v || excluded.v",
+                rows.join(", ")
+            );
+            return self.ask(&line, &format!("INSERT 0 {count}"));
+        }
+        let indexed = if self.draw.percent(30) { ", n = n + 1" } else { "" };
         let line = match pairs {
-            [(key, value)] => format!("UPDATE list SET v = v || '{value} ' WHERE k = {key}"),
+            [(key, value)] => {
+                format!("UPDATE list SET v = v || '{value} '{indexed} WHERE k = {key}")
+            }
             [(one, first), (other, second)] => format!(
-                "UPDATE list SET v = v || CASE WHEN k = {one} THEN '{first} ' ELSE '{second} ' END \
-                 WHERE k = {one} OR k = {other}"
+                "UPDATE list SET v = v || CASE WHEN k = {one} THEN '{first} ' ELSE '{second} ' \
+                 END{indexed} WHERE k = {one} OR k = {other}"
             ),
             _ => unreachable!("one or two lists are drawn"),
         };
-        self.ask(&line, &tag)
+        self.ask(&line, &format!("UPDATE {count}"))
     }
 
-    /// Reads up to three lists by one statement.
-    fn read(&mut self) -> Result<Vec<(Key, Vec<Value>)>, Trouble> {
-        let keys = self.keys(3);
+    /// Reads up to three lists by one statement, which may lock them. Under read committed one that
+    /// locks reads one list: each row is as it is when it is locked, so several are of no one snapshot.
+    fn read(&mut self, level: Level) -> Result<Work, Trouble> {
+        let lock = self.draw.percent(25).then(|| *self.draw.pick(&LOCKS));
+        let several = lock.is_none() || level == Level::RepeatableRead;
+        let keys = self.keys(if several { 3 } else { 1 });
+        let nowait = lock.is_some() && self.draw.percent(20);
         let wanted: Vec<String> = keys.iter().map(|key| format!("k = {key}")).collect();
-        let line = format!("SELECT k, v FROM list WHERE {}", wanted.join(" OR "));
-        let reply = ask(self.session, &line, &format!("SELECT {}", keys.len()))?;
-        lists(&reply).map_err(Trouble::Wrong)
+        let line = format!(
+            "SELECT k, v FROM list WHERE {}{}{}",
+            wanted.join(" OR "),
+            lock.unwrap_or_default(),
+            if nowait { " NOWAIT" } else { "" }
+        );
+        let reply = match ask(self.session, &line, &format!("SELECT {}", keys.len())) {
+            // It would have had to wait.
+            Err(Trouble::Wrong(why)) if nowait && why.contains("55P03") => {
+                return Err(Trouble::Refused);
+            }
+            reply => reply?,
+        };
+        let lists = lists(&reply).map_err(Trouble::Wrong)?;
+        // KEY SHARE lets appends in that count nothing up.
+        let holds = lock.is_some_and(|lock| lock != KEY_SHARE);
+        Ok(if holds { Work::Lock(lists) } else { Work::Read(lists) })
     }
 
     fn ask(&mut self, line: &str, tag: &str) -> Result<(), Trouble> {

@@ -49,6 +49,8 @@ pub enum Work {
     Append(Vec<(Key, Value)>),
     /// It read these lists, all at once.
     Read(Vec<(Key, Vec<Value>)>),
+    /// It read these lists and locked them: nobody appends to them until it ends.
+    Lock(Vec<(Key, Vec<Value>)>),
     /// SAVEPOINT
     Savepoint,
     /// ROLLBACK TO the last savepoint, which stays.
@@ -99,7 +101,7 @@ impl Transaction {
                 }
                 Work::Savepoint => saved = Some(own.clone()),
                 Work::RollBackTo => own = saved.clone().unwrap_or_default(),
-                Work::Read(_) => {}
+                Work::Read(_) | Work::Lock(_) => {}
             }
         }
         own
@@ -122,7 +124,7 @@ impl Transaction {
     /// When it sent its first query: its snapshot at repeatable read is not older.
     pub fn began_ns(&self) -> u64 {
         let is_query =
-            |statement: &&Statement| matches!(statement.work, Work::Append(_) | Work::Read(_));
+            |statement: &&Statement| !matches!(statement.work, Work::Savepoint | Work::RollBackTo);
         self.statements.iter().find(is_query).map_or(u64::MAX, |statement| statement.sent_ns)
     }
 }

@@ -47,6 +47,10 @@
 //! Serializable" (TODS 2005).
 //!
 //! # How the history is made
+//! Appends are UPDATEs with and without a change of indexed columns, and INSERT … ON CONFLICT DO UPDATE;
+//! reads are plain ones and such that lock rows in each of the four modes, by indexes or without them,
+//! within savepoints and out of them. A housekeeper vacuums, rebuilds and drops indexes meanwhile.
+//!
 //! [`run`] starts clients ([`client`]) against a server, kills processes of it meanwhile (the victims
 //! of the crash test), and reads all lists when everybody has ended. Commits are synchronous, so that
 //! what was answered must be there.
@@ -56,6 +60,7 @@ pub mod client;
 pub mod cycles;
 pub mod graph;
 pub mod history;
+mod housekeeper;
 mod observe;
 pub mod run;
 mod settle;

@@ -35,7 +35,11 @@ pub(super) fn observe(
             if statement.work == Work::RollBackTo {
                 reader.let_go();
             }
-            let Work::Read(lists) = &statement.work else { continue };
+            let (lists, locks) = match &statement.work {
+                Work::Read(lists) => (lists, false),
+                Work::Lock(lists) => (lists, true),
+                _ => continue,
+            };
             let own = transaction.appended_before(at);
             for (key, list) in lists {
                 let read = Read { key: *key, list, own: own.get(key).map_or(&[], Vec::as_slice) };
@@ -46,7 +50,7 @@ pub(super) fn observe(
                         continue;
                     }
                 };
-                anomalies.extend(reader.repeats(&read, length));
+                anomalies.extend(reader.repeats(&read, length, locks));
                 anomalies.extend(acknowledged.is_stale(&reader, statement, &read, length));
                 let (transaction, statement) = (number, at);
                 observations.push(Observation { transaction, statement, key: *key, length });
@@ -70,8 +74,8 @@ struct Reader<'a> {
     end: &'a Lists,
     number: usize,
     transaction: &'a Transaction,
-    /// How much it has seen of lists that must not change for it any more, and whether that is
-    /// because it has appended to them.
+    /// How much it has seen of lists, and whether they must not change for it any more because it has
+    /// appended to them or locked them.
     held: HashMap<Key, (usize, bool)>,
 }
 
@@ -143,14 +147,15 @@ impl Reader<'_> {
         self.held.values_mut().for_each(|(_, holds)| *holds = false);
     }
 
-    /// A list that the transaction has appended to is locked for others. Under repeatable read no
-    /// list changes for it.
-    fn repeats(&mut self, read: &Read<'_>, length: usize) -> Option<Anomaly> {
-        let holds = !read.own.is_empty();
+    /// A list that the transaction has appended to, or locked by this read, is locked for others. Under
+    /// repeatable read no list changes for it.
+    fn repeats(&mut self, read: &Read<'_>, length: usize, locks: bool) -> Option<Anomaly> {
         let always = self.transaction.level == Level::RepeatableRead;
-        let before = self.held.insert(read.key, (length, holds));
+        let before = self.held.get(&read.key).copied();
+        let holds = locks || !read.own.is_empty() || before.is_some_and(|(_, held)| held);
+        self.held.insert(read.key, (length, holds));
         let (before, held) = before?;
-        if before == length || !(always || (held && holds)) {
+        if before == length || !(always || held) {
             return None;
         }
         let why = format!("before, {before} of its elements were there that are not its own");

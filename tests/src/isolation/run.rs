@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use super::check::check;
 use super::client::{Done, Round, lists, work};
 use super::history::{History, Key, Level, Lists, Outcome, Work};
+use super::housekeeper;
+use crate::amcheck::wrong_indexes;
 use crate::client::Client;
 use crate::crash::victim::{Victim, strike};
 use crate::draw::Draw;
@@ -23,6 +25,12 @@ use crate::setup::Setup;
 
 /// Lists of so many rounds are kept.
 const ROUNDS_KEPT: i64 = 3;
+/// Autovacuum comes as often as it can, for a handful of rows.
+const AUTOVACUUM: [(&str, &str); 3] = [
+    ("autovacuum_naptime", "1s"),
+    ("autovacuum_vacuum_threshold", "20"),
+    ("autovacuum_vacuum_scale_factor", "0"),
+];
 
 /// What is asked of a run.
 #[derive(Clone, Debug)]
@@ -111,13 +119,15 @@ struct Arena {
     order: Order,
     server: Server,
     port: Arc<AtomicU16>,
-    savepoints: bool,
 }
 
 impl Arena {
     fn new(order: &Order) -> Arena {
         let mut draw = Draw::part(order.seed, 1);
         let mut setup = Setup::new().allow_crashes().set("deadlock_timeout", "20ms");
+        for (name, value) in AUTOVACUUM {
+            setup.change(name, value);
+        }
         if let Some(mutant) = &order.mutant {
             setup = setup.with_mutant(mutant);
         }
@@ -132,9 +142,8 @@ impl Arena {
         let server = setup.start_in(scratch, data);
         let mut session = server.connect();
         create_table(&mut session);
-        let savepoints = session.ask("BEGIN; SAVEPOINT s").is_ok_and(|reply| reply.is_ok());
         let port = Arc::new(AtomicU16::new(server.port()));
-        Arena { order: order.clone(), server, port, savepoints }
+        Arena { order: order.clone(), server, port }
     }
 
     fn round(&mut self, summary: &mut Summary) -> Result<(), String> {
@@ -148,7 +157,6 @@ impl Arena {
             keys: keys.clone(),
             next_value: AtomicI64::new(1),
             stop: AtomicBool::new(false),
-            savepoints: self.savepoints,
         };
         let seed = draw.next();
         let clients = self.order.clients;
@@ -157,13 +165,16 @@ impl Arena {
                 let (round, draw) = (&round, Draw::part(seed, client as u64));
                 scope.spawn(move || work(round, client, draw))
             };
+            let keeper = scope.spawn(|| housekeeper::work(&round, Draw::part(seed, 1000)));
             let threads: Vec<_> = (0..clients).map(start).collect();
             let struck = self.disturb(&mut draw, summary);
             round.stop.store(true, Ordering::Relaxed);
             let join = |thread: std::thread::ScopedJoinHandle<'_, Done>| {
                 thread.join().expect("a client tells of trouble, it does not panic")
             };
-            (struck, threads.into_iter().map(join).collect::<Vec<Done>>())
+            let mut done: Vec<Done> = threads.into_iter().map(join).collect();
+            done.push(join(keeper));
+            (struck, done)
         });
         struck?;
         let violations: Vec<&str> =
@@ -192,7 +203,7 @@ impl Arena {
 
     fn make_lists(&mut self, number: i64, keys: &[Key]) -> Result<(), String> {
         let mut session = self.server.connect_patiently();
-        let rows: Vec<String> = keys.iter().map(|key| format!("({key}, '')")).collect();
+        let rows: Vec<String> = keys.iter().map(|key| format!("({key}, '', 0)")).collect();
         let line = format!(
             "DELETE FROM list WHERE k < {}; INSERT INTO list VALUES {}",
             (number - ROUNDS_KEPT) * 100,
@@ -210,7 +221,9 @@ impl Arena {
             eprintln!("round {round}: {count} transactions over {} lists", keys.len());
         }
         let anomalies = check(&history, &end);
-        let told: Vec<String> = anomalies.iter().map(ToString::to_string).collect();
+        let mut told: Vec<String> = anomalies.iter().map(ToString::to_string).collect();
+        let mut session = self.server.connect_patiently();
+        told.extend(wrong_indexes(&mut session, "list").map_err(|e| e.to_string())?);
         if told.is_empty() { Ok(()) } else { Err(told.join("\n  ")) }
     }
 
@@ -228,16 +241,12 @@ impl Arena {
     }
 }
 
-/// Makes the table, with a key where there are such.
+/// Makes the table. What changes `v` alone leaves the index entries as they are; what counts up `n`
+/// makes new ones, in two indexes, of which one is unique.
 fn create_table(session: &mut Client) {
-    let keyed = session.ask("CREATE TABLE list (k int PRIMARY KEY, v text NOT NULL)");
-    match keyed.expect("the server answers").error {
-        None => {}
-        Some(error) if error.sqlstate == "0A000" => {
-            session.ok("CREATE TABLE list (k int NOT NULL, v text NOT NULL)");
-        }
-        Some(error) => panic!("{error}"),
-    }
+    session.ok("CREATE TABLE list (k int PRIMARY KEY, v text NOT NULL, n int NOT NULL)");
+    session.ok("CREATE UNIQUE INDEX list_kn ON list (k, n)");
+    session.ok("CREATE INDEX list_n ON list (n)");
 }
 
 fn count(history: &History, summary: &mut Summary) {
@@ -253,7 +262,7 @@ fn count(history: &History, summary: &mut Summary) {
             .statements
             .iter()
             .map(|statement| match &statement.work {
-                Work::Read(lists) => lists.len(),
+                Work::Read(lists) | Work::Lock(lists) => lists.len(),
                 _ => 0,
             })
             .sum::<usize>();

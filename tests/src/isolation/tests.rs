@@ -191,6 +191,19 @@ fn reads_repeat_at_repeatable_read_and_where_the_row_is_held() {
 }
 
 #[test]
+fn a_list_that_is_locked_stays_as_it_is_until_the_end_or_the_savepoint() {
+    let other = committed(ReadCommitted, [append(1, 1)]);
+    let locked = Work::Lock(vec![(1, vec![])]);
+    let reader = |works| [other.clone(), committed(ReadCommitted, works)];
+    let history = reader([Work::Savepoint, locked.clone(), read(1, &[1])]);
+    assert_eq!(found(history, &[1], &[]), [Kind::Internal]);
+    let [other, reader] = reader([read(1, &[]), Work::Lock(vec![(1, vec![1])]), read(1, &[1])]);
+    assert_eq!(found([other.clone(), reader], &[1], &[]), []);
+    let undone = [Work::Savepoint, locked, Work::RollBackTo, read(1, &[1])];
+    assert_eq!(found([other, committed(ReadCommitted, undone)], &[1], &[]), []);
+}
+
+#[test]
 fn a_list_that_was_seen_is_a_beginning_of_what_it_becomes() {
     let writers = || [1, 2].map(|value| committed(ReadCommitted, [append(1, value)]));
     let [first, second] = writers();
