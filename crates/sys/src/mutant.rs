@@ -49,11 +49,13 @@ pub enum Mutant {
     OneSnapshotForgotten,
     /// Under repeatable read a row that was changed since the snapshot is changed all the same.
     ConcurrentUpdateIgnored,
+    /// SELECT FOR UPDATE and its like wait for others, and then lock nothing.
+    RowLockForgotten,
 }
 
 impl Mutant {
     /// Every one of them.
-    pub const ALL: [Mutant; 19] = [
+    pub const ALL: [Mutant; 20] = [
         Mutant::WalNeverSynced,
         Mutant::DataNeverSynced,
         Mutant::FullPageImagesOff,
@@ -73,6 +75,7 @@ impl Mutant {
         Mutant::RowNotLookedAtAgain,
         Mutant::OneSnapshotForgotten,
         Mutant::ConcurrentUpdateIgnored,
+        Mutant::RowLockForgotten,
     ];
 
     /// Its name in `MAMONT_MUTANT` and on the command line: `wal-never-synced`.

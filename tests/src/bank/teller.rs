@@ -67,11 +67,13 @@ impl Teller {
         let transfer = Transfer { from, to, amount: draw.between(1, 100) };
         let form = draw.below(100);
         let ended = match form {
-            0..15 => self.in_one_line(session, &transfer),
-            15..30 => self.in_one_statement(session, &transfer),
-            30..60 => self.as_computed(session, &transfer, draw),
-            60..75 => self.by_new_row(session, &transfer),
-            75..85 if office.savepoints => self.at_the_second_try(session, &transfer),
+            0..12 => self.in_one_line(session, &transfer),
+            12..24 => self.in_one_statement(session, &transfer),
+            24..44 => self.as_computed(session, &transfer, draw),
+            44..56 => self.by_new_row(session, &transfer),
+            56..66 => self.as_locked(session, &transfer, draw),
+            66..76 => self.on_conflict(session, &transfer),
+            76..86 if office.savepoints => self.at_the_second_try(session, &transfer),
             _ => self.step_by_step(session, &transfer, draw),
         };
         match ended {
@@ -150,6 +152,49 @@ impl Teller {
             let owner = if draw.percent(30) { ", owner = (owner + 1) % 7" } else { "" };
             let line = format!("UPDATE account SET balance = {balance}{owner} WHERE id = {id}");
             ask(session, &line, "UPDATE 1")?;
+        }
+        ask(session, &self.ledger(), "UPDATE 1")?;
+        self.commit(session, "COMMIT")
+    }
+
+    /// Locks both accounts, reads them, and writes what it has computed: under read committed, where only
+    /// the locks keep others away.
+    fn as_locked(
+        &mut self,
+        session: &mut Client,
+        t: &Transfer,
+        draw: &mut Draw,
+    ) -> Result<(), Trouble> {
+        ask(session, "BEGIN", "BEGIN")?;
+        let mut balances = Vec::new();
+        for (id, amount) in [(t.from, -t.amount), (t.to, t.amount)] {
+            let mode = if draw.percent(50) { "UPDATE" } else { "NO KEY UPDATE" };
+            let line = format!("SELECT balance FROM account WHERE id = {id} FOR {mode}");
+            let rows = ask_any(session, &line)?.rows();
+            // None: it was moved while this one waited for it.
+            let [row] = rows.as_slice() else { return Err(Trouble::Refused) };
+            let balance: Option<i64> = row[0].as_ref().and_then(|value| value.parse().ok());
+            let Some(balance) = balance else { return Err(Trouble::Wrong(line)) };
+            balances.push((id, balance + amount));
+            pause(draw);
+        }
+        for (id, balance) in balances {
+            let line = format!("UPDATE account SET balance = {balance} WHERE id = {id}");
+            ask(session, &line, "UPDATE 1")?;
+        }
+        ask(session, &self.ledger(), "UPDATE 1")?;
+        self.commit(session, "COMMIT")
+    }
+
+    /// By INSERT of accounts that are there already, whoever is moving them.
+    fn on_conflict(&mut self, session: &mut Client, t: &Transfer) -> Result<(), Trouble> {
+        ask(session, "BEGIN", "BEGIN")?;
+        for (id, amount) in [(t.from, -t.amount), (t.to, t.amount)] {
+            let line = format!(
+                "INSERT INTO account VALUES ({id}, 0, {amount}, 'made anew') ON CONFLICT (id) \
+                 DO UPDATE SET balance = account.balance + excluded.balance"
+            );
+            ask(session, &line, "INSERT 0 1")?;
         }
         ask(session, &self.ledger(), "UPDATE 1")?;
         self.commit(session, "COMMIT")

@@ -34,7 +34,8 @@ pub fn catcher(mutant: Mutant) -> Catcher {
         Mutant::SnapshotChangesItsMind
         | Mutant::RowNotLookedAtAgain
         | Mutant::OneSnapshotForgotten
-        | Mutant::ConcurrentUpdateIgnored => Catcher::Histories,
+        | Mutant::ConcurrentUpdateIgnored
+        | Mutant::RowLockForgotten => Catcher::Histories,
         _ => Catcher::Images,
     }
 }

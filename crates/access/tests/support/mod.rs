@@ -193,7 +193,8 @@ impl World {
         self.access = Rc::new(Access::new(wal, pool, txn));
     }
 
-    /// Forks a process with that slot.
+    /// Forks a process with that slot. If it fails it takes the test with it: nobody waits for what it
+    /// would have done.
     pub fn spawn(&self, slot: usize, body: impl FnOnce()) -> Child {
         let parent = sys::process::pid();
         match sys::process::fork().expect("a child") {
@@ -207,6 +208,9 @@ impl World {
                     proc::attach(self.procs, slot);
                     body();
                 }));
+                if done.is_err() {
+                    let _nobody_there = sys::process::kill(parent, Signal::SIGKILL);
+                }
                 sys::process::exit_now(if done.is_ok() { 0 } else { 1 });
             }
         }

@@ -113,7 +113,8 @@ impl World {
         txn
     }
 
-    /// Forks a process with that slot.
+    /// Forks a process with that slot. If it fails it takes the test with it: nobody waits for what it
+    /// would have done.
     pub fn spawn(&self, slot: usize, body: impl FnOnce()) -> Child {
         let parent = sys::process::pid();
         match sys::process::fork().expect("a child") {
@@ -126,6 +127,9 @@ impl World {
                     proc::attach(self.procs, slot);
                     body();
                 }));
+                if done.is_err() {
+                    let _nobody_there = sys::process::kill(parent, sys::process::Signal::SIGKILL);
+                }
                 sys::process::exit_now(if done.is_ok() { 0 } else { 1 });
             }
         }
