@@ -61,8 +61,8 @@ pub(super) enum Obstacle {
     SelfModified,
     /// Another transaction deleted it.
     Deleted,
-    /// `maker` replaced it by the version at `next`.
-    ReplacedBy { next: TupleId, maker: Xid },
+    /// `maker` replaced it by the version at `next`; `keeps_key`: with the same key.
+    ReplacedBy { next: TupleId, maker: Xid, keeps_key: bool },
 }
 
 impl Heap<'_> {
@@ -83,7 +83,8 @@ impl Heap<'_> {
             Changeable::Deleted => Err(Obstacle::Deleted),
             Changeable::HeldBy(xid) => Err(Obstacle::HeldBy(xid)),
             Changeable::Replaced => {
-                Err(Obstacle::ReplacedBy { next: header.ctid, maker: header.xmax })
+                let keeps_key = header.strength() == RowLockMode::NoKeyUpdate;
+                Err(Obstacle::ReplacedBy { next: header.ctid, maker: header.xmax, keeps_key })
             }
         })
     }
@@ -122,7 +123,7 @@ impl Heap<'_> {
                 Ok(None)
             }
             Obstacle::ReplacedBy { .. } if view.keeps_snapshot() => Err(Error::ConcurrentUpdate),
-            Obstacle::ReplacedBy { next, maker } => {
+            Obstacle::ReplacedBy { next, maker, keeps_key: _ } => {
                 Ok(Some(match self.newest(view, next, maker, mode)? {
                     Some(version) => Outcome::Changed(version),
                     None => Outcome::Gone,

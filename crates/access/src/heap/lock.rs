@@ -19,6 +19,9 @@
 //! A KEY SHARE that comes while such an UPDATE is in progress locks the old version and all that
 //! follow it ([`Heap::lock_newer`]): whichever of them is the row in the end is locked.
 //!
+//! Under repeatable read a row that was replaced since the snapshot is not locked, but for KEY SHARE
+//! on one whose key is what it was: that locks the newest version.
+//!
 //! No lock on a page is held while waiting, and after waiting everything is looked at anew. What if
 //! the process dies: its locks end with its transaction.
 
@@ -63,7 +66,7 @@ impl Heap<'_> {
     pub fn lock(
         &self,
         tx: &mut Transaction,
-        place: TupleId,
+        mut place: TupleId,
         mode: RowLockMode,
         wait: bool,
     ) -> Result<Locked, Error> {
@@ -81,7 +84,21 @@ impl Heap<'_> {
             if matches!(obstacle, Obstacle::HeldBy(_)) && !wait {
                 return Ok(Locked::WouldBlock);
             }
-            match self.overcome(&view, obstacle, mode)? {
+            // What the key is about has not changed since the snapshot: that the row has is no reason
+            // to refuse. Nobody prunes the versions that follow one which a snapshot sees.
+            if let Obstacle::ReplacedBy { next, keeps_key: true, .. } = obstacle
+                && mode == RowLockMode::KeyShare
+                && view.keeps_snapshot()
+            {
+                place = next;
+                continue;
+            }
+            let overcome = self.overcome(&view, obstacle, mode).map_err(|error| match error {
+                // As in PostgreSQL, which tells of a deletion only who wants to change the row.
+                Error::ConcurrentDelete => Error::ConcurrentUpdate,
+                error => error,
+            });
+            match overcome? {
                 None => {}
                 Some(Outcome::Done(_)) => return Ok(Locked::Done),
                 Some(Outcome::Gone) => return Ok(Locked::Gone),
