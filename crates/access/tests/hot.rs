@@ -8,7 +8,7 @@ use txn::Snapshot;
 use types::{Datum, Fork, RelFileNumber, TupleId};
 
 /// The first column is indexed.
-const INDEXED: Shape<'static> = Shape { indexed: &[0], fill_factor: 100 };
+const INDEXED: Shape<'static> = Shape { indexed: &[0], keys: &[0], fill_factor: 100 };
 
 fn heap(world: &World, rel: RelFileNumber) -> Heap<'_> {
     Heap::new(&world.access, rel, &COLUMNS).with(INDEXED)

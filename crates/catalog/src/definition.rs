@@ -44,8 +44,12 @@ pub struct TableDef {
     pub indexes: Vec<Rc<IndexDef>>,
     /// The columns that any of its indexes looks at.
     pub indexed: Vec<usize>,
+    /// Those of them that a unique index looks at: what a foreign key may refer to.
+    pub keys: Vec<usize>,
     /// Its constraints, the oldest first.
     pub constraints: Vec<ConstraintDef>,
+    /// The foreign keys that refer to it, its own among them; the oldest first.
+    pub referenced_by: Vec<ConstraintDef>,
     /// Pages and rows when they were counted last.
     pub counted: Counted,
 }
@@ -110,6 +114,22 @@ pub enum ConstraintKind {
     ForeignKey,
 }
 
+/// What a foreign key does to the rows that refer to one which is deleted, or gets another key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ReferentialAction {
+    /// NO ACTION: it is an error if there are any at the end of the statement.
+    #[default]
+    NoAction,
+    /// RESTRICT: it is an error if there are any, even if another row has the key by then.
+    Restrict,
+    /// CASCADE: they are deleted, or get the new key.
+    Cascade,
+    /// SET NULL
+    SetNull,
+    /// SET DEFAULT
+    SetDefault,
+}
+
 /// A constraint of a table, as a row of `pg_constraint`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ConstraintDef {
@@ -117,9 +137,12 @@ pub struct ConstraintDef {
     pub oid: Oid,
     /// Its name.
     pub name: String,
+    /// The table that it is a constraint of.
+    pub table: Oid,
     /// What it says.
     pub kind: ConstraintKind,
-    /// The index that it stands on, or 0.
+    /// The index that it stands on, or 0; of a foreign key: the one of the other table, by which
+    /// the row referred to is found.
     pub index: Oid,
     /// The positions of the columns that it is about.
     pub columns: Vec<usize>,
@@ -127,12 +150,37 @@ pub struct ConstraintDef {
     pub foreign_table: Oid,
     /// The columns of that table.
     pub foreign_columns: Vec<usize>,
-    /// What a foreign key does when the row referred to is updated: PostgreSQL's letter.
-    pub on_update: char,
+    /// What a foreign key does when the row referred to gets another key.
+    pub on_update: ReferentialAction,
     /// What it does when that row is deleted.
-    pub on_delete: char,
+    pub on_delete: ReferentialAction,
+    /// Whether a foreign key allows NULLs only in all of its columns at once (MATCH FULL).
+    pub match_full: bool,
+    /// The columns that ON DELETE SET NULL or SET DEFAULT sets; none: all.
+    pub delete_columns: Vec<usize>,
     /// The SQL expression of a CHECK, as text.
     pub expression: String,
+}
+
+impl ConstraintDef {
+    /// A constraint with nothing but a kind, a name and a table.
+    pub fn new(oid: Oid, kind: ConstraintKind, name: &str, table: Oid) -> ConstraintDef {
+        ConstraintDef {
+            oid,
+            name: name.to_owned(),
+            table,
+            kind,
+            index: Oid(0),
+            columns: Vec::new(),
+            foreign_table: Oid(0),
+            foreign_columns: Vec::new(),
+            on_update: ReferentialAction::NoAction,
+            on_delete: ReferentialAction::NoAction,
+            match_full: false,
+            delete_columns: Vec::new(),
+            expression: String::new(),
+        }
+    }
 }
 
 impl TableDef {
@@ -153,18 +201,23 @@ impl TableDef {
             columns,
             indexes: Vec::new(),
             indexed: Vec::new(),
+            keys: Vec::new(),
             constraints: Vec::new(),
+            referenced_by: Vec::new(),
             counted: Counted::NEVER,
         }
     }
 
     /// Takes over indexes.
     pub(crate) fn set_indexes(&mut self, indexes: Vec<Rc<IndexDef>>) {
-        self.indexed =
-            indexes.iter().flat_map(|index| &index.columns).map(|column| column.column).collect();
-        self.indexed.sort_unstable();
-        self.indexed.dedup();
+        self.indexed = columns_of(indexes.iter());
+        self.keys = columns_of(indexes.iter().filter(|index| index.unique));
         self.indexes = indexes;
+    }
+
+    /// Its foreign keys.
+    pub fn foreign_keys(&self) -> impl Iterator<Item = &ConstraintDef> {
+        self.constraints.iter().filter(|constraint| constraint.kind == ConstraintKind::ForeignKey)
     }
 
     /// The index of that oid.
@@ -202,6 +255,15 @@ impl TableDef {
     pub fn live_columns(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.columns.len()).filter(|index| !self.columns[*index].dropped)
     }
+}
+
+/// The columns that any of some indexes looks at.
+fn columns_of<'a>(indexes: impl Iterator<Item = &'a Rc<IndexDef>>) -> Vec<usize> {
+    let columns = indexes.flat_map(|index| &index.columns).map(|column| column.column);
+    let mut columns: Vec<usize> = columns.collect();
+    columns.sort_unstable();
+    columns.dedup();
+    columns
 }
 
 /// A column.

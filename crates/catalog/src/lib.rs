@@ -46,9 +46,10 @@ mod statistics;
 pub mod system;
 
 pub use catalog::{Catalog, Opened};
-pub use ddl::{DependKind, NewCheck, NewIndex, Object, quote_identifier};
+pub use ddl::{DependKind, NewCheck, NewForeignKey, NewIndex, Object, quote_identifier};
 pub use definition::{
-    ColumnDef, ConstraintDef, ConstraintKind, Counted, IndexColumn, IndexDef, TableDef, TableKind,
+    ColumnDef, ConstraintDef, ConstraintKind, Counted, IndexColumn, IndexDef, ReferentialAction,
+    TableDef, TableKind,
 };
 pub use error::{Error, listed};
 pub use relations::Relation;

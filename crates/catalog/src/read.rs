@@ -126,7 +126,7 @@ impl Catalog {
             table.kind = TableKind::Index(self.read_owner(snapshot, class.oid)?);
         } else {
             table.set_indexes(self.read_indexes(snapshot, &table)?);
-            table.constraints = self.read_constraints(snapshot, table.oid)?;
+            self.read_constraints(snapshot, &mut table)?;
         }
         Ok(table)
     }

@@ -7,10 +7,13 @@ use txn::Snapshot;
 use types::{ColumnType, Datum, Oid, RelFileNumber, Xid};
 
 use crate::catalog::Catalog;
-use crate::definition::{ConstraintDef, ConstraintKind, IndexColumn, IndexDef, TableDef};
+use crate::changes::is;
+use crate::definition::{
+    ConstraintDef, ConstraintKind, IndexColumn, IndexDef, ReferentialAction, TableDef,
+};
 use crate::error::Error;
 use crate::read::class_row;
-use crate::rows::{orders, positions};
+use crate::rows::{constraint, orders, positions};
 use crate::system::{PG_CLASS, PG_CONSTRAINT, PG_INDEX};
 
 impl Catalog {
@@ -63,22 +66,29 @@ impl Catalog {
         }
     }
 
+    /// Reads the constraints of a table, and the foreign keys that refer to it.
     pub(crate) fn read_constraints(
         &self,
         snapshot: &Snapshot,
-        table: Oid,
-    ) -> Result<Vec<ConstraintDef>, Error> {
-        let mut constraints = Vec::new();
+        table: &mut TableDef,
+    ) -> Result<(), Error> {
+        let why = "row of pg_constraint makes no sense";
+        let damaged = Error::Damaged { relation: table.oid, why };
+        let mut all = Vec::new();
         self.scan(&PG_CONSTRAINT, snapshot, &mut |_, row| {
-            if row.get(4) == Some(&Datum::Oid(table.0)) {
-                let why = "row of pg_constraint makes no sense";
-                constraints
-                    .push(constraint_row(row).ok_or(Error::Damaged { relation: table, why })?);
+            let of_table = |column| is(row, column, table.oid);
+            if of_table(constraint::RELATION) || of_table(constraint::FOREIGN_RELATION) {
+                all.push(constraint_row(row));
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        constraints.sort_by_key(|constraint| constraint.oid);
-        Ok(constraints)
+        let mut all = all.into_iter().collect::<Option<Vec<ConstraintDef>>>().ok_or(damaged)?;
+        all.sort_by_key(|constraint| constraint.oid);
+        let refers = |constraint: &&ConstraintDef| constraint.foreign_table == table.oid;
+        table.referenced_by = all.iter().filter(refers).cloned().collect();
+        all.retain(|constraint| constraint.table == table.oid);
+        table.constraints = all;
+        Ok(())
     }
 }
 
@@ -114,28 +124,39 @@ fn constraint_row(row: &[Datum]) -> Option<ConstraintDef> {
         Datum::Text(name),
         _,
         Datum::Text(kind),
-        _,
+        Datum::Oid(table),
         Datum::Oid(index),
         Datum::Oid(foreign_table),
         Datum::Text(on_update),
         Datum::Text(on_delete),
+        Datum::Text(matches),
         Datum::Text(columns),
         Datum::Text(foreign_columns),
+        Datum::Text(delete_columns),
         Datum::Text(expression),
     ] = row
     else {
         return None;
     };
+    let kind = ConstraintKind::of_letter(kind.chars().next()?)?;
+    let is_foreign = kind == ConstraintKind::ForeignKey;
+    let action = |letter: &str| match letter.chars().next() {
+        Some(letter) if is_foreign => ReferentialAction::of_letter(letter),
+        _ => Some(ReferentialAction::NoAction),
+    };
     Some(ConstraintDef {
         oid: Oid(*oid),
         name: name.clone(),
-        kind: ConstraintKind::of_letter(kind.chars().next()?)?,
+        table: Oid(*table),
+        kind,
         index: Oid(*index),
         columns: positions(columns)?,
         foreign_table: Oid(*foreign_table),
         foreign_columns: positions(foreign_columns)?,
-        on_update: on_update.chars().next().unwrap_or(' '),
-        on_delete: on_delete.chars().next().unwrap_or(' '),
+        on_update: action(on_update)?,
+        on_delete: action(on_delete)?,
+        match_full: matches == "f",
+        delete_columns: positions(delete_columns)?,
         expression: expression.clone(),
     })
 }

@@ -5,7 +5,8 @@ use access::tuple;
 use types::{Datum, Oid, RelFileNumber, Xid};
 
 use crate::definition::{
-    ColumnDef, ConstraintDef, ConstraintKind, IndexColumn, IndexDef, TableDef, TableKind,
+    ColumnDef, ConstraintDef, ConstraintKind, IndexColumn, IndexDef, ReferentialAction, TableDef,
+    TableKind,
 };
 use crate::kinds;
 use crate::system::{PG_ATTRIBUTE, PG_CLASS, PG_CONSTRAINT, PG_INDEX, SystemTable};
@@ -33,6 +34,14 @@ pub(crate) mod class {
     pub const RELTUPLES: usize = 9;
     pub const RELOPTIONS: usize = 10;
     pub const RELALLVISIBLE: usize = 11;
+}
+
+/// Where columns stand in a row of `pg_constraint`.
+pub(crate) mod constraint {
+    pub const NAME: usize = 1;
+    pub const RELATION: usize = 4;
+    pub const FOREIGN_RELATION: usize = 6;
+    pub const EXPRESSION: usize = 13;
 }
 
 const DESCENDING: u8 = 1;
@@ -100,6 +109,30 @@ impl ConstraintKind {
             'u' => ConstraintKind::Unique,
             'c' => ConstraintKind::Check,
             'f' => ConstraintKind::ForeignKey,
+            _ => return None,
+        })
+    }
+}
+
+impl ReferentialAction {
+    /// The letter in `confupdtype` and `confdeltype`.
+    pub fn letter(self) -> char {
+        match self {
+            ReferentialAction::NoAction => 'a',
+            ReferentialAction::Restrict => 'r',
+            ReferentialAction::Cascade => 'c',
+            ReferentialAction::SetNull => 'n',
+            ReferentialAction::SetDefault => 'd',
+        }
+    }
+
+    pub(crate) fn of_letter(letter: char) -> Option<ReferentialAction> {
+        Some(match letter {
+            'a' => ReferentialAction::NoAction,
+            'r' => ReferentialAction::Restrict,
+            'c' => ReferentialAction::Cascade,
+            'n' => ReferentialAction::SetNull,
+            'd' => ReferentialAction::SetDefault,
             _ => return None,
         })
     }
@@ -175,23 +208,24 @@ pub(crate) fn row_of_index(table: Oid, index: &IndexDef) -> SystemRow {
 }
 
 /// The row of `pg_constraint`.
-pub(crate) fn row_of_constraint(
-    table: Oid,
-    namespace: Oid,
-    constraint: &ConstraintDef,
-) -> SystemRow {
+pub(crate) fn row_of_constraint(namespace: Oid, constraint: &ConstraintDef) -> SystemRow {
+    // As in PostgreSQL a blank where there is nothing to say.
+    let is_foreign = constraint.kind == ConstraintKind::ForeignKey;
+    let letter = |letter: char| text(if is_foreign { letter } else { ' ' });
     let row = vec![
         Datum::Oid(constraint.oid.0),
         text(constraint.name.clone()),
         Datum::Oid(namespace.0),
         text(constraint.kind.letter()),
-        Datum::Oid(table.0),
+        Datum::Oid(constraint.table.0),
         Datum::Oid(constraint.index.0),
         Datum::Oid(constraint.foreign_table.0),
-        text(constraint.on_update),
-        text(constraint.on_delete),
+        letter(constraint.on_update.letter()),
+        letter(constraint.on_delete.letter()),
+        letter(if constraint.match_full { 'f' } else { 's' }),
         numbers(constraint.columns.iter().copied()),
         numbers(constraint.foreign_columns.iter().copied()),
+        numbers(constraint.delete_columns.iter().copied()),
         text(constraint.expression.clone()),
     ];
     (&PG_CONSTRAINT, row)
@@ -236,5 +270,14 @@ mod tests {
             assert_eq!(ConstraintKind::of_letter(letter).map(ConstraintKind::letter), Some(letter));
         }
         assert_eq!(ConstraintKind::of_letter('x'), None);
+    }
+
+    #[test]
+    fn letters_of_actions_lead_back() {
+        for letter in ['a', 'r', 'c', 'n', 'd'] {
+            let action = ReferentialAction::of_letter(letter);
+            assert_eq!(action.map(ReferentialAction::letter), Some(letter));
+        }
+        assert_eq!(ReferentialAction::of_letter(' '), None);
     }
 }

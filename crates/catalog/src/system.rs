@@ -21,7 +21,7 @@ use types::{ColumnType, Oid, RelFileNumber};
 use crate::definition::{ColumnDef, TableDef, TableKind};
 
 /// The version of these tables; a data directory of another version is refused.
-pub const CATALOG_VERSION: u32 = 4;
+pub const CATALOG_VERSION: u32 = 5;
 /// The first oid that users' objects get; PostgreSQL's number.
 pub const FIRST_NORMAL_OID: Oid = Oid(16384);
 /// The first file number that users' tables get. File 1 holds the commit status.
@@ -168,8 +168,10 @@ pub static PG_CONSTRAINT: SystemTable = SystemTable {
         column("confrelid", ColumnType::Oid),
         column("confupdtype", ColumnType::Text),
         column("confdeltype", ColumnType::Text),
+        column("confmatchtype", ColumnType::Text),
         column("conkey", ColumnType::Text),
         column("confkey", ColumnType::Text),
+        column("confdelsetcols", ColumnType::Text),
         column("conbin", ColumnType::Text),
     ],
 };

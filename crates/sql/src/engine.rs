@@ -24,7 +24,7 @@ use shmem::{ProcSlot, RegionInfo, WaitEvent, proc};
 use sys::mutant::{self, Mutant};
 use sys::process::Signal;
 use txn::{AdvisoryKey, LockMode, LockOwner, LockTag, RowLockMode, Snapshot, Transaction, Txn};
-use types::{Datum, Diagnostic, Lsn, Oid, Row, SqlState, TupleId};
+use types::{Datum, Diagnostic, Lsn, Oid, Row, SqlState, TupleId, Xid};
 use wal::Wal;
 
 use crate::bind::TableName;
@@ -168,7 +168,8 @@ impl Engine {
     }
 
     fn heap<'a>(&'a self, table: &'a TableDef) -> Heap<'a> {
-        let shape = Shape { indexed: &table.indexed, fill_factor: table.fill_factor() };
+        let (indexed, keys) = (&table.indexed, &table.keys);
+        let shape = Shape { indexed, keys, fill_factor: table.fill_factor() };
         Heap::new(&self.rooms.access, table.relfile, &table.types)
             .of(table.oid)
             .with(shape)
@@ -519,6 +520,26 @@ impl Storage for Engine {
                 heap.decode(newest.place, &newest.tuple, None, &mut row).map_err(told)?;
                 RowLocked::Replaced(newest.place, row)
             }
+        })
+    }
+
+    fn own_version(&self, table: &TableDef, place: TupleId, row: &mut Row) -> Result<bool> {
+        let heap = self.heap(table);
+        let mut bytes = Vec::new();
+        let read = |tx: &mut Transaction| heap.own_version(tx, place, &mut bytes).map_err(told);
+        let Some(alive) = self.with_transaction(read)? else {
+            return Err(Error::internal("row version that this statement has changed is gone"));
+        };
+        heap.decode(place, &bytes, None, row).map_err(told)?;
+        Ok(alive)
+    }
+
+    fn keeps_in_sight(&self, maker: u64) -> Result<bool> {
+        let kept = self.kept.borrow();
+        let Some(kept) = &*kept else { return Ok(true) };
+        self.with_transaction(|tx| {
+            let maker = Xid(maker);
+            Ok(tx.own().has(maker) || self.rooms.txn.visible(kept, maker).map_err(told)?)
         })
     }
 

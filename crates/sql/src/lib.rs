@@ -27,6 +27,7 @@ mod exec;
 mod expr;
 mod functions;
 mod interrupts;
+mod key;
 mod maintenance;
 mod others;
 mod output;

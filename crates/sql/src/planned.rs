@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use catalog::{ColumnDef, NewCheck, TableDef};
+use catalog::{ColumnDef, NewCheck, ReferentialAction, TableDef};
 use txn::RowLockMode;
 use types::{ColumnType, Oid};
 
@@ -27,7 +27,7 @@ pub(crate) enum Plan {
     /// CREATE TABLE
     Create(Box<Create>),
     /// TRUNCATE
-    Truncate(Vec<TableName>),
+    Truncate(Truncate),
     /// CREATE INDEX
     CreateIndex(Box<CreateIndex>),
     /// REINDEX
@@ -280,6 +280,8 @@ pub(crate) struct Create {
     pub options: String,
     /// Its primary key and unique constraints.
     pub keys: Vec<Key>,
+    /// Its foreign keys.
+    pub foreign_keys: Vec<ForeignKey>,
     /// Whether it is no error if there is one.
     pub if_not_exists: bool,
 }
@@ -293,6 +295,36 @@ pub(crate) struct Key {
     pub primary: bool,
     /// The positions of its columns.
     pub columns: Vec<usize>,
+}
+
+/// FOREIGN KEY or REFERENCES, by names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ForeignKey {
+    /// Its name, if it was given one.
+    pub name: Option<String>,
+    /// The columns that refer to others.
+    pub columns: Vec<String>,
+    /// The table that they refer to.
+    pub parent: TableName,
+    /// The columns of that; none: its primary key.
+    pub parent_columns: Vec<String>,
+    /// MATCH FULL
+    pub match_full: bool,
+    /// What is done when the row referred to is deleted.
+    pub on_delete: ReferentialAction,
+    /// What is done when it gets another key.
+    pub on_update: ReferentialAction,
+    /// The columns that ON DELETE SET NULL or SET DEFAULT sets; none: all.
+    pub delete_columns: Vec<String>,
+}
+
+/// TRUNCATE
+#[derive(Debug)]
+pub(crate) struct Truncate {
+    /// The tables.
+    pub names: Vec<TableName>,
+    /// Whether those that refer to them are emptied, too.
+    pub cascade: bool,
 }
 
 /// CREATE INDEX

@@ -258,6 +258,12 @@ pub(crate) trait Storage {
         mode: RowLockMode,
         wait: bool,
     ) -> Result<RowLocked>;
+    /// The version at a place that this transaction has made or ended; says whether it is still there
+    /// for it.
+    fn own_version(&self, table: &TableDef, place: TupleId, row: &mut Row) -> Result<bool>;
+    /// Whether what that transaction did is seen by the snapshot that this one keeps; always, if it
+    /// keeps none.
+    fn keeps_in_sight(&self, maker: u64) -> Result<bool>;
     /// Deletes the version at a place.
     fn delete(&self, table: &TableDef, place: TupleId) -> Result<Changed>;
 

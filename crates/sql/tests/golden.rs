@@ -90,6 +90,7 @@ macro_rules! golden {
 
 golden! {
     advisory
+    alter_constraints
     alter_table
     analyze
     changes
@@ -99,6 +100,8 @@ golden! {
     explain
     expressions
     fatal
+    foreign_actions
+    foreign_keys
     indexes
     index_plans
     keys

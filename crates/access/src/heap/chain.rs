@@ -137,6 +137,26 @@ impl Heap<'_> {
         Ok(Duplicate::Gone { dead: walk.dead })
     }
 
+    /// The version at a place that the transaction has made or ended: copies its bytes out, for
+    /// [`Heap::decode`], and says whether it is still there for it. `None`: nothing stands there.
+    ///
+    /// Such a version stays where it is as long as the transaction runs.
+    pub fn own_version(
+        &self,
+        tx: &Transaction,
+        place: TupleId,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<bool>, Error> {
+        let view = View::new(&self.access.txn, tx);
+        let pin = self.access.pool.read(self.tag(place.block))?;
+        let page = pin.shared();
+        let Some((at, length)) = self.version_in(&page, place)? else { return Ok(None) };
+        let header = header_in(&page, at);
+        out.clear();
+        copy_version(&page, at, length, &header, out);
+        Ok(Some(liveness(&view, &header)? == Liveness::Live))
+    }
+
     /// Whether nobody sees the version any more, nor ever will.
     fn is_dead(&self, header: &Header) -> Result<bool, Error> {
         let view = View::outside(&self.access.txn);

@@ -14,13 +14,16 @@ pub struct Shape<'a> {
     /// The columns that any index looks at, its predicate and included columns too; counted from
     /// 0, in any order. None: the table has no index.
     pub indexed: &'a [usize],
+    /// Those of them that a unique index looks at: what foreign keys refer to. An UPDATE that leaves
+    /// them as they are goes along with KEY SHARE.
+    pub keys: &'a [usize],
     /// How full, in percent, an insert may make a page; what is left is for updates.
     pub fill_factor: u8,
 }
 
 impl Default for Shape<'_> {
     fn default() -> Self {
-        Shape { indexed: &[], fill_factor: 100 }
+        Shape { indexed: &[], keys: &[], fill_factor: 100 }
     }
 }
 
@@ -43,7 +46,7 @@ mod tests {
 
     #[test]
     fn a_fill_factor_keeps_its_part_of_the_page_free() {
-        let reserve = |fill_factor| Shape { indexed: &[], fill_factor }.reserve();
+        let reserve = |fill_factor| Shape { fill_factor, ..Shape::default() }.reserve();
         assert_eq!(Shape::default().reserve(), 0);
         assert_eq!(reserve(50), types::PAGE_SIZE / 2);
         assert_eq!(reserve(0), reserve(FILL_FACTOR_MIN));

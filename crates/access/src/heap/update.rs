@@ -4,8 +4,8 @@
 //! indexed column is heap-only (`chain`). In a table without, none is: nothing is saved by it, and
 //! so the first index that the table gets finds no chains.
 //!
-//! An UPDATE that changes no indexed column holds the row FOR NO KEY UPDATE only, which lets KEY SHARE
-//! in: such locks of others are carried over to the new version (`lock`).
+//! An UPDATE that changes no column of a unique index holds the row FOR NO KEY UPDATE only, which lets
+//! KEY SHARE in: such locks of others are carried over to the new version (`lock`).
 //!
 //! With two pages, both are locked in the order of their blocks; whatever was found out before is
 //! found out again under the locks. The record names both pages, the new one first.
@@ -33,6 +33,8 @@ struct Replacement<'t> {
     header: Header,
     /// How strongly it holds the old version.
     mode: RowLockMode,
+    /// Whether the index entries that lead to the old version are right for the new one.
+    keeps_entries: bool,
     /// Who else holds the old version.
     displaced: Displaced,
 }
@@ -61,7 +63,9 @@ impl Heap<'_> {
             let header = maker.sign(tuple);
             let view = View::new(&self.access.txn, tx);
             let (mode, displaced) = (RowLockMode::Update, Displaced::default());
-            let new = Replacement { maker, old: place, tuple, header, mode, displaced };
+            let old = place;
+            let new =
+                Replacement { maker, old, tuple, header, mode, keeps_entries: false, displaced };
             self.replace(&view, new)
         })
     }
@@ -97,12 +101,11 @@ impl Heap<'_> {
         if let Err(obstacle) = self.hold_old(view, &page, new)? {
             return Ok(Attempt::Obstacle(obstacle));
         }
-        let keeps_entries = new.mode == RowLockMode::NoKeyUpdate;
         match self.make_room(&mut page, new.tuple.len())? {
             Room::TooLittle => Ok(Attempt::NoRoom),
             Room::Enough => {
                 let old_version = self.old_version(&page, new.old)?;
-                new.set_heap_only(keeps_entries && self.shape.is_indexed());
+                new.set_heap_only(new.keeps_entries && self.shape.is_indexed());
                 let stored = self.replace_on(new, &mut page, None, &old_version)?;
                 Ok(Attempt::Over(Outcome::Done(stored)))
             }
@@ -117,7 +120,8 @@ impl Heap<'_> {
         page: &PageWrite<'_>,
         new: &mut Replacement<'_>,
     ) -> Result<Result<(), Obstacle>, Error> {
-        let keeps_key = self.keeps_index_entries(page, new)?;
+        new.keeps_entries = self.keeps_columns(page, new, self.shape.indexed)?;
+        let keeps_key = new.keeps_entries || self.keeps_columns(page, new, self.shape.keys)?;
         new.mode = if keeps_key { RowLockMode::NoKeyUpdate } else { RowLockMode::Update };
         Ok(match self.judge(view, page.page(), new.old, new.mode)? {
             Err(obstacle) => Err(obstacle),
@@ -128,17 +132,18 @@ impl Heap<'_> {
         })
     }
 
-    /// Whether the index entries that lead to the old version are right for the new one.
-    fn keeps_index_entries(
+    /// Whether the new version has the values of the old one in some columns.
+    fn keeps_columns(
         &self,
         page: &PageWrite<'_>,
         new: &Replacement<'_>,
+        columns: &[usize],
     ) -> Result<bool, Error> {
-        if !self.shape.is_indexed() {
+        if columns.is_empty() {
             return Ok(true);
         }
         let Some((_, old)) = self.version(page.page(), new.old)? else { return Ok(false) };
-        let same = tuple::are_equal_in(old, new.tuple, self.columns, self.shape.indexed);
+        let same = tuple::are_equal_in(old, new.tuple, self.columns, columns);
         same.map_err(|what| self.bad(new.old, what))
     }
 

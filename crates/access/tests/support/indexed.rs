@@ -13,7 +13,7 @@ use types::{Datum, RelFileNumber, TupleId};
 use super::{COLUMNS, World, number, row};
 
 /// The first column is indexed.
-pub const INDEXED: Shape<'static> = Shape { indexed: &[0], fill_factor: 100 };
+pub const INDEXED: Shape<'static> = Shape { indexed: &[0], keys: &[0], fill_factor: 100 };
 
 pub struct Indexed {
     pub rel: RelFileNumber,

@@ -188,11 +188,13 @@ impl Catalog {
     ) -> Result<bool, Error> {
         let before = locked.len();
         for object in objects {
-            if let Some(relation) = self.relation_of(tx, *object)?
-                && locked.insert(relation)
-            {
-                let tag = LockTag::Relation(relation);
-                self.txn().locks().acquire(tag, LockMode::AccessExclusive)?;
+            let relation = self.relation_of(tx, *object)?;
+            let foreign = self.foreign_table_of(tx, *object)?;
+            for relation in relation.into_iter().chain(foreign) {
+                if locked.insert(relation) {
+                    let tag = LockTag::Relation(relation);
+                    self.txn().locks().acquire(tag, LockMode::AccessExclusive)?;
+                }
             }
         }
         Ok(locked.len() > before)

@@ -105,8 +105,8 @@ impl Catalog {
     ) -> Result<(), Error> {
         let mut depender = Object::relation(index.oid);
         if let Some(kind) = constraint {
-            let constraint = self.constraint_on(kind, index)?;
-            let (into, row) = row_of_constraint(table.oid, table.namespace, &constraint);
+            let constraint = self.constraint_on(kind, table, index)?;
+            let (into, row) = row_of_constraint(table.namespace, &constraint);
             self.insert_row(tx, into, &row)?;
             let owner = Object::constraint(constraint.oid);
             self.record_dependency(tx, depender, owner, DependKind::Internal)?;
@@ -170,19 +170,13 @@ impl Catalog {
     fn constraint_on(
         &self,
         kind: ConstraintKind,
+        table: &TableDef,
         index: &IndexDef,
     ) -> Result<ConstraintDef, Error> {
         Ok(ConstraintDef {
-            oid: self.txn().new_oid()?,
-            name: index.name.clone(),
-            kind,
             index: index.oid,
             columns: index.columns.iter().map(|column| column.column).collect(),
-            foreign_table: Oid(0),
-            foreign_columns: Vec::new(),
-            on_update: ' ',
-            on_delete: ' ',
-            expression: String::new(),
+            ..ConstraintDef::new(self.txn().new_oid()?, kind, &index.name, table.oid)
         })
     }
 

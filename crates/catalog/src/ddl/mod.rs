@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `table` | tables: created, emptied |
 //! | `index` | indexes, and the constraints that stand on them |
-//! | `constraint` | CHECK |
+//! | `constraint` | CHECK; keys made of an index that is there; new names of constraints |
+//! | `foreign_key` | FOREIGN KEY |
 //! | `alter` | changes of tables that exist |
 //! | `schema` | schemas, and where names are looked for |
 //! | `depend` | what depends on what; dropping with all that depends on it |
@@ -15,6 +16,7 @@ mod alter;
 mod constraint;
 mod depend;
 mod describe;
+mod foreign_key;
 mod index;
 mod remove;
 mod schema;
@@ -23,4 +25,5 @@ mod table;
 pub use constraint::NewCheck;
 pub use depend::{DependKind, Object};
 pub use describe::quote_identifier;
+pub use foreign_key::NewForeignKey;
 pub use index::NewIndex;

@@ -8,6 +8,7 @@ use super::depend::Object;
 use crate::catalog::Catalog;
 use crate::changes;
 use crate::error::Error;
+use crate::rows::constraint;
 use crate::system::{
     PG_ATTRDEF, PG_ATTRIBUTE, PG_CLASS, PG_CONSTRAINT, PG_DEPEND, PG_INDEX, PG_NAMESPACE,
     PG_STATISTIC,
@@ -23,13 +24,27 @@ impl Catalog {
         let (table, column) = match object.class {
             // An index goes under the lock on its table.
             class if class == PG_CLASS.oid => (&PG_INDEX, 1),
-            class if class == PG_CONSTRAINT.oid => (&PG_CONSTRAINT, 4),
+            class if class == PG_CONSTRAINT.oid => (&PG_CONSTRAINT, constraint::RELATION),
             class if class == PG_ATTRDEF.oid => (&PG_ATTRDEF, 1),
             _ => return Ok(None),
         };
         let row = self.row(tx, table, &|row| changes::is(row, 0, object.oid))?;
         let relation = (object.class == PG_CLASS.oid).then_some(object.oid);
         Ok(row.map(|row| changes::oid(&row, column)).or(relation))
+    }
+
+    /// The table that a foreign key refers to: its lock protects the constraint, too.
+    pub(super) fn foreign_table_of(
+        &self,
+        tx: &Transaction,
+        object: Object,
+    ) -> Result<Option<Oid>, Error> {
+        if object.class != PG_CONSTRAINT.oid {
+            return Ok(None);
+        }
+        let row = self.row(tx, &PG_CONSTRAINT, &|row| changes::is(row, 0, object.oid))?;
+        let table = row.map(|row| changes::oid(&row, constraint::FOREIGN_RELATION));
+        Ok(table.filter(|table| *table != Oid::default()))
     }
 
     /// Takes a thing out of the system tables.
@@ -40,6 +55,7 @@ impl Catalog {
             changes::is(row, 0, class) && changes::is(row, 1, oid) && whole
         })?;
         let relation = self.relation_of(tx, object)?;
+        let foreign = self.foreign_table_of(tx, object)?;
         if class == PG_CLASS.oid && column == 0 {
             self.remove_relation(tx, oid)?;
         } else if class == PG_CLASS.oid {
@@ -52,7 +68,7 @@ impl Catalog {
             self.delete_rows(tx, &PG_NAMESPACE, &|row| changes::is(row, 0, oid))?;
         }
         self.changed(tx, oid);
-        if let Some(relation) = relation {
+        for relation in relation.into_iter().chain(foreign) {
             self.changed(tx, relation);
         }
         Ok(())
@@ -66,7 +82,7 @@ impl Catalog {
             (&PG_CLASS, 0),
             (&PG_ATTRIBUTE, 0),
             (&PG_INDEX, 0),
-            (&PG_CONSTRAINT, 4),
+            (&PG_CONSTRAINT, constraint::RELATION),
             (&PG_STATISTIC, 0),
         ] {
             self.delete_rows(tx, table, &|row| changes::is(row, column, oid))?;

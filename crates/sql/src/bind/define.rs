@@ -3,12 +3,13 @@
 use catalog::{ColumnDef, NewCheck, TableDef, TableKind};
 use sqlparser::ast::{
     CascadeOption, CheckConstraint, ColumnDef as AstColumn, ColumnOption, ColumnOptionDef,
-    CreateTable, Expr as AstExpr, Ident, ObjectName, Spanned, TableConstraint, Truncate,
-    TruncateIdentityOption, TruncateTableTarget,
+    CreateTable, Expr as AstExpr, Ident, ObjectName, Spanned, TableConstraint,
+    Truncate as AstTruncate, TruncateIdentityOption, TruncateTableTarget,
 };
 use types::{ColumnType, SqlState};
 
 use super::checks::bind_new_check;
+use super::foreign_keys::bind_foreign_key;
 use super::indexes::Keys;
 use super::modify::bind_default;
 use super::names::{name_of, relation_name};
@@ -16,7 +17,7 @@ use super::options::{changed_options, options_of};
 use super::types::bind_type;
 use super::{BindContext, TableName};
 use crate::error::{Error, Result};
-use crate::planned::Create;
+use crate::planned::{Create, ForeignKey, Truncate};
 
 pub(super) fn table_name(context: &BindContext<'_>, name: &ObjectName) -> Result<TableName> {
     let at = context.source.place(name.span().start);
@@ -32,15 +33,13 @@ fn position_of(at: u32) -> Option<usize> {
 #[derive(Default)]
 pub(crate) struct Behind<'a> {
     checks: Vec<(Option<&'a Ident>, &'a CheckConstraint, usize)>,
-    keys: Keys,
+    /// PRIMARY KEY and UNIQUE.
+    pub keys: Keys,
+    /// REFERENCES
+    pub foreign_keys: Vec<ForeignKey>,
 }
 
 impl Behind<'_> {
-    /// Refuses keys, where they cannot be made.
-    pub(crate) fn refuse_keys(&self) -> Result<()> {
-        if self.keys.is_empty() { Ok(()) } else { Err(Error::unsupported("a key of a new column")) }
-    }
-
     /// The CHECKs, bound over the columns of the table.
     pub(crate) fn checks(
         &self,
@@ -77,16 +76,20 @@ pub(crate) fn bind_create(context: &BindContext<'_>, create: &CreateTable) -> Re
             TableConstraint::Check(check) => {
                 checks.push(bind_new_check(context, check, None, &table, None)?);
             }
+            TableConstraint::ForeignKey(key) => {
+                behind.foreign_keys.push(bind_foreign_key(context, key, None)?);
+            }
             other => behind.keys.add_of_table(context, other, &table.columns)?,
         }
     }
-    let keys = behind.keys.finish(&name.name, &mut table.columns)?;
+    let keys = std::mem::take(&mut behind.keys).finish(&name.name, &mut table.columns)?;
     let given = options_of(&create.table_options)?;
     Ok(Create {
         name,
         columns: table.columns,
         checks,
         keys,
+        foreign_keys: behind.foreign_keys,
         options: changed_options("", &given)?,
         if_not_exists: create.if_not_exists,
     })
@@ -138,6 +141,7 @@ pub(crate) fn bind_column<'a>(
                 | ColumnOption::Check(_)
                 | ColumnOption::PrimaryKey(_)
                 | ColumnOption::Unique(_)
+                | ColumnOption::ForeignKey(_)
         );
         if constraint.is_some() && !nameable {
             return Err(Error::unsupported("a named constraint").at(position));
@@ -168,6 +172,10 @@ pub(crate) fn bind_column<'a>(
                     .keys
                     .add_unique(constraint.as_ref(), key, number)
                     .map_err(|e| e.at(position))?;
+            }
+            ColumnOption::ForeignKey(key) => {
+                let of_column = Some((constraint.as_ref(), column_name.as_str()));
+                behind.foreign_keys.push(bind_foreign_key(context, key, of_column)?);
             }
             other => return Err(Error::unsupported(option_name(other)).at(position)),
         }
@@ -201,7 +209,6 @@ pub(crate) fn default_text(
 
 fn option_name(option: &ColumnOption) -> String {
     match option {
-        ColumnOption::ForeignKey(_) => "REFERENCES",
         ColumnOption::Collation(_) => "COLLATE",
         ColumnOption::Generated { .. } | ColumnOption::Identity(_) => "GENERATED",
         _ => "this option of a column",
@@ -210,25 +217,23 @@ fn option_name(option: &ColumnOption) -> String {
 }
 
 /// TRUNCATE
-pub(crate) fn bind_truncate(
-    context: &BindContext<'_>,
-    truncate: &Truncate,
-) -> Result<Vec<TableName>> {
-    let Truncate { table_names, partitions, table: _, if_exists, identity, cascade, on_cluster } =
+pub(crate) fn bind_truncate(context: &BindContext<'_>, truncate: &AstTruncate) -> Result<Truncate> {
+    let AstTruncate { table_names, partitions, table: _, if_exists, identity, cascade, on_cluster } =
         truncate;
     if partitions.is_some() || *if_exists || on_cluster.is_some() {
         return Err(Error::unsupported("an option of TRUNCATE that PostgreSQL does not have"));
     }
-    // There are no sequences to restart and no foreign keys to follow.
+    // There are no sequences to restart.
     match identity {
         None | Some(TruncateIdentityOption::Continue | TruncateIdentityOption::Restart) => {}
     }
-    match cascade {
-        None | Some(CascadeOption::Cascade | CascadeOption::Restrict) => {}
-    }
+    let cascade = match cascade {
+        None | Some(CascadeOption::Restrict) => false,
+        Some(CascadeOption::Cascade) => true,
+    };
     let mut names = Vec::with_capacity(table_names.len());
     for TruncateTableTarget { name, only: _, has_asterisk: _ } in table_names {
         names.push(table_name(context, name)?);
     }
-    Ok(names)
+    Ok(Truncate { names, cascade })
 }

@@ -9,6 +9,7 @@ use sqlparser::ast::{
 use types::SqlState;
 
 use super::define::table_name;
+use super::foreign_keys::refuse_characteristics;
 use super::names::name_of;
 use super::{BindContext, TableName};
 use crate::error::{Error, Result};
@@ -110,9 +111,9 @@ fn indexed_column(context: &BindContext<'_>, column: &IndexColumn) -> Result<Ind
     })
 }
 
-/// The keys of a table that is being made.
+/// The keys of a table that is being made, or that it is to get.
 #[derive(Default)]
-pub(super) struct Keys {
+pub(crate) struct Keys {
     keys: Vec<Key>,
 }
 
@@ -139,18 +140,13 @@ impl Keys {
         self.add(name.or(named), false, vec![column])
     }
 
-    /// Whether there are none.
-    pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
     /// Whether a column stands in the primary key.
-    pub(super) fn is_primary(&self, column: usize) -> bool {
+    pub(crate) fn is_primary(&self, column: usize) -> bool {
         self.keys.iter().any(|key| key.primary && key.columns.contains(&column))
     }
 
     /// A constraint behind the columns.
-    pub(super) fn add_of_table(
+    pub(crate) fn add_of_table(
         &mut self,
         context: &BindContext<'_>,
         constraint: &TableConstraint,
@@ -167,10 +163,11 @@ impl Keys {
                 let columns = key_columns(context, &key.columns, columns, "unique")?;
                 self.add(name, false, columns)
             }
-            TableConstraint::ForeignKey(_) => Err(Error::unsupported("FOREIGN KEY")),
-            TableConstraint::Check(_) => Err(Error::internal("a CHECK is no key")),
+            TableConstraint::ForeignKey(_) | TableConstraint::Check(_) => {
+                Err(Error::internal("this constraint is no key"))
+            }
             TableConstraint::PrimaryKeyUsingIndex(_) | TableConstraint::UniqueUsingIndex(_) => {
-                Err(Error::unsupported("USING INDEX"))
+                Err(Error::syntax("USING INDEX makes a key of an index of a table that is there"))
             }
             _ => Err(Error::unsupported("a constraint that PostgreSQL does not have")),
         }
@@ -193,7 +190,7 @@ impl Keys {
     }
 
     /// The keys, the primary one first; its columns cannot be NULL.
-    pub(super) fn finish(mut self, table: &str, columns: &mut [ColumnDef]) -> Result<Vec<Key>> {
+    pub(crate) fn finish(mut self, table: &str, columns: &mut [ColumnDef]) -> Result<Vec<Key>> {
         if self.keys.iter().filter(|key| key.primary).count() > 1 {
             let message = format!("multiple primary keys for table \"{table}\" are not allowed");
             return Err(Error::new(SqlState::INVALID_TABLE_DEFINITION, message));
@@ -230,7 +227,7 @@ fn check_primary(key: &PrimaryKeyConstraint) -> Result<Option<&Ident>> {
         characteristics,
     } = key;
     check_options(index_name.as_ref(), index_type.as_ref(), include, index_options)?;
-    refuse(&[(characteristics.is_some(), "DEFERRABLE")])?;
+    refuse_characteristics(characteristics.as_ref())?;
     Ok(name.as_ref())
 }
 
@@ -248,10 +245,10 @@ fn check_unique(key: &UniqueConstraint) -> Result<Option<&Ident>> {
     } = key;
     check_options(index_name.as_ref(), index_type.as_ref(), include, index_options)?;
     refuse(&[
-        (characteristics.is_some(), "DEFERRABLE"),
         (matches!(nulls_distinct, NullsDistinctOption::NotDistinct), "NULLS NOT DISTINCT"),
         (!matches!(index_type_display, KeyOrIndexDisplay::None), "UNIQUE KEY"),
     ])?;
+    refuse_characteristics(characteristics.as_ref())?;
     Ok(name.as_ref())
 }
 
@@ -265,7 +262,7 @@ fn key_columns(
     let mut positions = Vec::with_capacity(named.len());
     for column in named {
         let IndexedColumn { name, .. } = indexed_column(context, column)?;
-        let position = columns.iter().position(|known| known.name == name);
+        let position = columns.iter().position(|known| !known.dropped && known.name == name);
         let position = position.ok_or_else(|| {
             let message = format!("column \"{name}\" named in key does not exist");
             Error::new(SqlState::UNDEFINED_COLUMN, message)

@@ -13,6 +13,7 @@
 //! | `insert`, `conflict`, `modify` | INSERT; its ON CONFLICT; UPDATE, DELETE |
 //! | `define` | CREATE TABLE, TRUNCATE |
 //! | `indexes` | CREATE INDEX; PRIMARY KEY and UNIQUE |
+//! | `foreign_keys` | FOREIGN KEY and REFERENCES |
 //!
 //! Invariants:
 //! - Every field of every node that sqlparser hands over is looked at; a clause that is not
@@ -28,6 +29,7 @@ mod conflict;
 mod create_clauses;
 mod define;
 mod expression;
+mod foreign_keys;
 mod from;
 mod group;
 mod indexes;
@@ -62,8 +64,9 @@ pub(crate) use coerce::Context;
 pub(crate) use define::{
     Behind, bind_column, bind_create, bind_truncate, constraint_name, default_text,
 };
+pub(crate) use foreign_keys::{bind_foreign_key, refuse_characteristics};
 pub(crate) use group::group_names;
-pub(crate) use indexes::bind_create_index;
+pub(crate) use indexes::{Keys, bind_create_index};
 pub(crate) use insert::bind_insert;
 pub(crate) use modify::{
     bind_default, bind_delete, bind_update, copy_columns, default_of, open_for_change,

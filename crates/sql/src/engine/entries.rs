@@ -24,9 +24,9 @@ use types::{Datum, Row, SqlState, TupleId, Xid};
 
 use super::{Engine, told};
 use crate::error::{Error, Result};
+use crate::key;
 use crate::plan::conditions::key_columns;
 use crate::storage::{Flow, IndexScan, Storage, Version};
-use crate::values::{self, Style};
 
 /// Interrupts are looked for once in so many rows.
 const INTERRUPT_EVERY: u64 = 256;
@@ -73,16 +73,7 @@ pub(super) fn describe(table: &TableDef, index: &IndexDef, row: &[Datum]) -> Str
 }
 
 fn described(table: &TableDef, index: &IndexDef, values: &[Datum]) -> String {
-    let names: Vec<&str> =
-        index.columns.iter().map(|column| table.columns[column.column].name.as_str()).collect();
-    let values: Vec<String> = values
-        .iter()
-        .map(|value| match value {
-            Datum::Null => "null".to_owned(),
-            value => values::to_text(value, Style::default()),
-        })
-        .collect();
-    format!("({})=({})", names.join(", "), values.join(", "))
+    key::describe(table, index.columns.iter().map(|column| column.column), values)
 }
 
 /// `23505`

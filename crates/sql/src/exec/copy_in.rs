@@ -5,8 +5,8 @@
 
 use types::{Datum, Row, SqlState};
 
-use super::Execution;
 use super::modify::{check_not_null, check_row};
+use super::{Execution, foreign};
 use crate::bind::{BindContext, TableName, bind_checks, copy_columns, default_of, open_for_change};
 use crate::copy::options::{CopyOptions, Header, check};
 use crate::copy::{Fields, bad_format, csv, text};
@@ -121,7 +121,18 @@ pub(crate) fn copy_from(
         fields: Fields::default(),
     };
     lines.skip_header()?;
-    execution.session.storage.insert_many(&table, &mut |row| lines.next_row(row))
+    let storage = &execution.session.storage;
+    if table.foreign_keys().next().is_none() {
+        return storage.insert_many(&table, &mut |row| lines.next_row(row));
+    }
+    let (mut row, mut count) = (Row::new(), 0);
+    while lines.next_row(&mut row)? {
+        let place = storage.insert(&table, &row)?;
+        execution.note_insert(&table, (place, &row))?;
+        count += 1;
+    }
+    foreign::run(execution)?;
+    Ok(count)
 }
 
 /// The columns that FORCE_… names must be there.

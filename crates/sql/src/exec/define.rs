@@ -1,14 +1,16 @@
 //! CREATE TABLE and TRUNCATE.
 
+use std::rc::Rc;
+
 use catalog::{TableDef, TableKind};
 use txn::LockMode;
 use types::SqlState;
 
-use super::{Execution, define_index};
+use super::{Execution, define_index, foreign};
 use crate::bind::TableName;
 use crate::error::{Error, Report, Result};
 use crate::output::Output;
-use crate::planned::Create;
+use crate::planned::{Create, Truncate};
 use crate::session::Weight;
 
 /// CREATE TABLE
@@ -31,7 +33,12 @@ pub(super) fn create(
         Ok(table)
     });
     match done {
-        Ok(table) => define_index::create_keys(execution, table, &create.keys)?,
+        Ok(table) => {
+            let mut table = define_index::create_keys(execution, table, &create.keys)?;
+            for key in &create.foreign_keys {
+                table = foreign::add(execution, &table, key)?;
+            }
+        }
         Err(error)
             if create.if_not_exists && error.sqlstate() == Some(SqlState::DUPLICATE_TABLE) =>
         {
@@ -64,19 +71,28 @@ pub(super) fn check_table(table: &TableDef, verb: &str) -> Result<()> {
 }
 
 /// TRUNCATE
-pub(super) fn truncate(execution: &Execution<'_>, names: &[TableName]) -> Result<String> {
+pub(super) fn truncate(
+    execution: &Execution<'_>,
+    truncate: &Truncate,
+    out: &mut dyn Output,
+) -> Result<String> {
     let storage = &execution.session.storage;
-    let mut done = Vec::with_capacity(names.len());
-    for name in names {
+    let mut tables: Vec<Rc<TableDef>> = Vec::with_capacity(truncate.names.len());
+    for name in &truncate.names {
         let Some(table) = storage.open(name, LockMode::AccessExclusive)? else {
             return Err(undefined_table(name).without_position());
         };
         check_table(&table, "truncate")?;
-        if !done.contains(&table.oid) {
-            storage.truncate(&table)?;
-            done.push(table.oid);
+        if tables.iter().all(|known| known.oid != table.oid) {
+            tables.push(table);
         }
     }
+    foreign::truncated_together(execution, &mut tables, truncate.cascade, &mut |name| {
+        let message = format!("truncate cascades to table \"{name}\"");
+        let notice = Report::new(SqlState::SUCCESSFUL_COMPLETION, message);
+        execution.session.notice(out, Weight::Notice, &notice)
+    })?;
+    tables.iter().try_for_each(|table| storage.truncate(table))?;
     Ok("TRUNCATE TABLE".to_owned())
 }
 

@@ -23,11 +23,11 @@ pub(super) fn create_keys(
     execution: &Execution<'_>,
     mut table: Rc<TableDef>,
     keys: &[Key],
-) -> Result<()> {
+) -> Result<Rc<TableDef>> {
     for key in keys {
         table = execution.session.storage.create_index(&table, new_key(&table, key))?;
     }
-    Ok(())
+    Ok(table)
 }
 
 /// The index of a PRIMARY KEY or UNIQUE.

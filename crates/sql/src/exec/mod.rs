@@ -13,6 +13,7 @@ mod define;
 mod define_index;
 mod definitions;
 mod explain;
+mod foreign;
 mod group;
 mod lock_rows;
 mod memory;
@@ -24,6 +25,7 @@ mod sort;
 mod upsert;
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use types::Datum;
 
@@ -40,6 +42,7 @@ pub(crate) use define::undefined_table;
 pub(crate) use define_index::check_index;
 pub(crate) use definitions::define;
 pub(crate) use explain::{Counts, ExplainOptions, explain};
+use foreign::Events;
 
 /// The values of a row on its way out.
 pub(crate) type OutRow<'a> = [Cow<'a, Datum>];
@@ -64,12 +67,14 @@ pub(crate) struct Execution<'a> {
     pub params: &'a [Datum],
     /// What is counted on the way.
     pub counts: Counts,
+    /// What foreign keys have to look at when all rows have been changed.
+    events: RefCell<Events>,
 }
 
 impl<'a> Execution<'a> {
     /// An execution with these parameters.
     pub(crate) fn new(session: &'a Context, params: &'a [Datum]) -> Execution<'a> {
-        Execution { session, params, counts: Counts::default() }
+        Execution { session, params, counts: Counts::default(), events: RefCell::default() }
     }
 
     pub(crate) fn evaluator(&self) -> EvalContext<'a> {
@@ -107,7 +112,7 @@ impl<'a> Execution<'a> {
                 Ok(format!("DELETE {count}"))
             }
             Plan::Create(create) => define::create(self, create, out),
-            Plan::Truncate(names) => define::truncate(self, names),
+            Plan::Truncate(truncate) => define::truncate(self, truncate, out),
             Plan::CreateIndex(create) => define_index::create_index(self, create, out),
             Plan::Reindex(reindex) => define_index::reindex(self, reindex),
         }

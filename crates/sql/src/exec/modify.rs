@@ -11,7 +11,7 @@ use types::{Datum, Row, SqlState, TupleId};
 
 use super::scan::{each_version, push_system};
 use super::upsert::{Upserted, upsert};
-use super::{Execution, Sink, query};
+use super::{Execution, Sink, foreign, query};
 use crate::error::{Error, Result};
 use crate::expr::Expr;
 use crate::expr::eval::EvalContext;
@@ -46,7 +46,9 @@ pub(super) fn insert(
             })?;
         }
     }
-    Ok(inserter.count)
+    let count = inserter.count;
+    foreign::run(execution)?;
+    Ok(count)
 }
 
 struct Inserter<'a, 'e> {
@@ -72,7 +74,11 @@ impl Inserter<'_, '_> {
         check_not_null(table, &row)?;
         check_row(self.evaluator, table, &self.insert.checks, &row)?;
         let (place, row) = match &self.insert.on_conflict {
-            None => (self.execution.session.storage.insert(table, &row)?, row),
+            None => {
+                let place = self.execution.session.storage.insert(table, &row)?;
+                self.execution.note_insert(table, (place, &row))?;
+                (place, row)
+            }
             Some(on) => match upsert(self.execution, self.evaluator, self.insert, on, row)? {
                 Upserted::Stored(place, row) => (place, row),
                 Upserted::Nothing => return Ok(()),
@@ -231,6 +237,7 @@ pub(super) fn update(
                 Changed::Gone => return Ok(Flow::Continue),
                 Changed::Done(new_place) => {
                     count += 1;
+                    execution.note_update(table, (place, row), (new_place, &new), false)?;
                     let returning = update.returning.as_ref();
                     send(execution, &evaluator, table, returning, new_place, new, sink)?;
                     return Ok(Flow::Continue);
@@ -247,6 +254,7 @@ pub(super) fn update(
             }
         }
     })?;
+    foreign::run(execution)?;
     Ok(count)
 }
 
@@ -290,6 +298,7 @@ pub(super) fn delete(
                 Changed::Gone => return Ok(Flow::Continue),
                 Changed::Done(_) => {
                     count += 1;
+                    execution.note_delete(table, place)?;
                     if let Some(returning) = &delete.returning {
                         send_as_is(&evaluator, returning, row, sink)?;
                     }
@@ -304,5 +313,6 @@ pub(super) fn delete(
             }
         }
     })?;
+    foreign::run(execution)?;
     Ok(count)
 }

@@ -49,6 +49,7 @@ pub(super) fn upsert(
         match storage.find_conflict(table, &on.arbiters, &row)? {
             Blocking::Nobody => {
                 if let Some(place) = storage.insert_unless(table, &on.arbiters, &row)? {
+                    execution.note_insert(table, (place, &row))?;
                     return Ok(Upserted::Stored(place, row));
                 }
             }
@@ -72,8 +73,9 @@ pub(super) fn upsert(
                 }
                 check_not_null(table, &new)?;
                 check_row(evaluator, table, &insert.checks, &new)?;
-                if let Changed::Done(place) = storage.update(table, place, &new)? {
-                    return Ok(Upserted::Stored(place, new));
+                if let Changed::Done(now) = storage.update(table, place, &new)? {
+                    execution.note_update(table, (place, &both), (now, &new), false)?;
+                    return Ok(Upserted::Stored(now, new));
                 }
             }
             Blocking::Own if matches!(on.action, ConflictAction::Nothing) => {

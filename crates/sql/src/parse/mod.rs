@@ -20,6 +20,7 @@ mod escape;
 mod failure;
 mod guard;
 mod lock;
+mod set_columns;
 mod source;
 mod utility;
 mod vacuum;
@@ -42,6 +43,7 @@ pub(crate) use define::{AlterTable, Alteration, Definition, Drop, DropKind, Rena
 pub(crate) use failure::too_complex;
 use failure::{from_parser_error, lower_first};
 pub(crate) use lock::LockStatement;
+pub(crate) use set_columns::SET_COLUMNS;
 pub(crate) use source::Source;
 pub(crate) use utility::{Access, TransactionModes};
 pub(crate) use vacuum::{Maintenance, Target};
@@ -189,6 +191,7 @@ fn tokenize(text: &str, source: &Source) -> Result<Vec<TokenWithSpan>> {
     }
     drop_from_of_trim(&mut tokens);
     mark_weak_locks(&mut tokens);
+    set_columns::mark(&mut tokens, source)?;
     Ok(tokens)
 }
 

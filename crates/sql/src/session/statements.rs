@@ -347,6 +347,15 @@ pub(super) fn bind_context<'a>(
     BindContext { env: context, source, params, tables }
 }
 
+impl Context {
+    /// Binds what no statement of the client's has in it, such as the constraints of a table.
+    pub(crate) fn bind<T>(&self, work: impl FnOnce(&BindContext<'_>) -> Result<T>) -> Result<T> {
+        let (source, params) = (Source::new(""), Parameters::default());
+        let tables = UsedTables::new(self);
+        work(&bind_context(self, &source, &params, &tables))
+    }
+}
+
 /// Plans a statement.
 pub(super) fn plan(
     context: &Context,

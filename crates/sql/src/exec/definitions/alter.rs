@@ -1,9 +1,10 @@
 //! ALTER TABLE: finds and locks the table, and has the catalog change what it says of it.
 //!
 //! Several actions of one command are done in PostgreSQL's order: what is dropped goes first, then
-//! columns are added and changed, constraints come last.
+//! columns are added and changed, constraints come last: keys, CHECKs, foreign keys.
 
 mod columns;
+mod keys;
 mod rows;
 
 use std::rc::Rc;
@@ -16,7 +17,7 @@ use super::super::Execution;
 use super::super::define::{check_table, undefined_table};
 use super::drop::tell_cascaded;
 use super::notice;
-use crate::bind::{BindContext, bind_new_check, changed_options, constraint_name, renamed_checks};
+use crate::bind::{BindContext, bind_new_check, changed_options, renamed_checks};
 use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::parse::{AlterTable, Alteration, Rename};
@@ -62,6 +63,11 @@ pub(super) fn alter_table(
 fn lock_mode(action: &Alteration) -> LockMode {
     match action {
         Alteration::SetOptions(_) => LockMode::ShareUpdateExclusive,
+        Alteration::AddConstraint(constraint)
+            if matches!(**constraint, TableConstraint::ForeignKey(_)) =>
+        {
+            LockMode::ShareRowExclusive
+        }
         _ => LockMode::AccessExclusive,
     }
 }
@@ -74,8 +80,13 @@ fn pass(action: &Alteration) -> u8 {
         | Alteration::SetDefault { default: None, .. } => 0,
         Alteration::AddColumn { .. } => 1,
         Alteration::SetNotNull { .. } => 2,
-        Alteration::AddConstraint(_) | Alteration::SetDefault { .. } => 3,
-        Alteration::SetOptions(_) | Alteration::SetSchema(_) | Alteration::Rename(_) => 4,
+        Alteration::AddConstraint(constraint) => match **constraint {
+            TableConstraint::ForeignKey(_) => 5,
+            TableConstraint::Check(_) => 4,
+            _ => 3,
+        },
+        Alteration::SetDefault { .. } => 4,
+        Alteration::SetOptions(_) | Alteration::SetSchema(_) | Alteration::Rename(_) => 6,
     }
 }
 
@@ -94,7 +105,7 @@ impl Alter<'_, '_> {
             Alteration::DropColumn { name, if_exists, cascade } => {
                 self.drop_column(name, *if_exists, *cascade, out)?;
             }
-            Alteration::AddConstraint(constraint) => self.add_constraint(constraint)?,
+            Alteration::AddConstraint(constraint) => self.add_constraint(constraint, out)?,
             Alteration::DropConstraint { name, if_exists, cascade } => {
                 self.drop_constraint(name, *if_exists, *cascade, out)?;
             }
@@ -146,9 +157,9 @@ impl Alter<'_, '_> {
         Ok(())
     }
 
-    fn add_constraint(&mut self, constraint: &TableConstraint) -> Result<()> {
+    fn add_constraint(&mut self, constraint: &TableConstraint, out: &mut dyn Output) -> Result<()> {
         let TableConstraint::Check(check) = constraint else {
-            return Err(Error::unsupported(format!("ADD {}", constraint_name(constraint))));
+            return self.add_key(constraint, out);
         };
         let check = bind_new_check(self.context, check, None, &self.table, None)?;
         self.add_check(&check)

@@ -40,7 +40,7 @@ impl Alter<'_, '_> {
         let mut behind = Behind::default();
         let number = self.table.columns.len();
         let mut new = bind_column(self.context, column, number, &mut behind)?;
-        behind.refuse_keys()?;
+        new.not_null |= behind.keys.is_primary(number);
         if self.table.column_index(&new.name).is_some() {
             let message = self.duplicate(&new.name);
             if if_not_exists {
@@ -74,10 +74,10 @@ impl Alter<'_, '_> {
                 self.table = storage.define(|catalog, tx| catalog.add_column(tx, &before, &new))?;
             }
         }
-        for check in behind.checks(self.context, &self.table)? {
-            self.add_check(&check)?;
-        }
-        Ok(())
+        let checks = behind.checks(self.context, &self.table)?;
+        self.add_keys(std::mem::take(&mut behind.keys))?;
+        checks.iter().try_for_each(|check| self.add_check(check))?;
+        behind.foreign_keys.iter().try_for_each(|key| self.add_foreign_key(key))
     }
 
     /// `23502` if the rows that are there cannot have the value of a new column.
