@@ -12,7 +12,7 @@ pub enum TableKind {
     /// A system table: users read it, only DDL changes it.
     System,
     /// A relation whose rows are made at the moment of reading, such as `pg_stat_activity`.
-    View,
+    Virtual,
     /// An index of the table of that oid. It shares the tables' names, and is no table.
     Index(Oid),
 }

@@ -156,7 +156,7 @@ impl Catalog {
 pub(super) fn check_user_table(table: &TableDef) -> Result<(), Error> {
     match table.kind {
         TableKind::Table => Ok(()),
-        TableKind::System | TableKind::View => Err(Error::SystemTable(table.name.clone())),
+        TableKind::System | TableKind::Virtual => Err(Error::SystemTable(table.name.clone())),
         TableKind::Index(_) => Err(Error::NotATable(table.name.clone())),
     }
 }

@@ -128,7 +128,7 @@ pub(super) fn apply(
         }
     }
     // Rows of a view that the server makes are no rows that one could lock.
-    let lockable = |source: &RowSource| matches!(source, RowSource::Table(t) if t.table.kind != catalog::TableKind::View);
+    let lockable = |source: &RowSource| matches!(source, RowSource::Table(t) if t.table.kind != catalog::TableKind::Virtual);
     query.locking = Some(locking).filter(|_| lockable(&query.source));
     Ok(())
 }

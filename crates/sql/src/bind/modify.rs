@@ -44,7 +44,7 @@ pub(crate) fn check_changeable(table: &TableDef) -> Result<()> {
             SqlState::INSUFFICIENT_PRIVILEGE,
             format!("permission denied: \"{}\" is a system catalog", table.name),
         )),
-        TableKind::View => Err(Error::new(
+        TableKind::Virtual => Err(Error::new(
             SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
             format!("cannot change view \"{}\"", table.name),
         )

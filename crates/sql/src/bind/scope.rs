@@ -73,7 +73,7 @@ impl Scope {
             hidden: alias.as_ref().map(|_| table.name.clone()),
             table: Some(alias.unwrap_or_else(|| table.name.clone())),
             columns: columns.collect(),
-            has_system: table.kind != catalog::TableKind::View,
+            has_system: table.kind != catalog::TableKind::Virtual,
             uses_system: false,
             has_excluded: false,
             wanted: vec![false; table.columns.len()],

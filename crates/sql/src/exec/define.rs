@@ -56,7 +56,7 @@ pub(super) fn check_table(table: &TableDef, verb: &str) -> Result<()> {
             let message = format!("\"{}\" is not a table", table.name);
             Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message))
         }
-        TableKind::View => {
+        TableKind::Virtual => {
             let message = format!("\"{}\" is not a table: cannot {verb} it", table.name);
             Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message))
         }

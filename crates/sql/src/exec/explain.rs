@@ -289,7 +289,7 @@ fn scan_node(
     analyzed: Option<u64>,
 ) -> Result<Node> {
     let TableSource { table, alias, path, .. } = source;
-    let is_view = table.kind == catalog::TableKind::View;
+    let is_view = table.kind == catalog::TableKind::Virtual;
     let mut details = Vec::new();
     if let Some(condition) = path.index.as_ref().and_then(|path| path.condition.as_ref()) {
         let text = deparse(condition, names);

@@ -101,7 +101,7 @@ pub(super) fn each_version(
     visit: &mut dyn FnMut(TupleId, &mut Row) -> Result<Flow>,
 ) -> Result<()> {
     let table = &source.table;
-    if table.kind == TableKind::View {
+    if table.kind == TableKind::Virtual {
         return each_view_row(execution, &table.name, visit);
     }
     let width = table.columns.len();

@@ -75,7 +75,7 @@ impl<'a> Planner<'a> {
 
     fn cheapest(&self, wish: &Wish<'_>) -> Result<Option<Candidate>> {
         let table = &wish.source.table;
-        if table.kind == TableKind::View {
+        if table.kind == TableKind::Virtual {
             return Ok(None);
         }
         let size = Size::of(table, self.storage.pages(table)?);

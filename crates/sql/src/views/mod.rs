@@ -268,7 +268,7 @@ fn table_of(place: usize) -> TableDef {
     let columns = definition.columns.iter().map(|(name, ty)| ColumnDef::new(*name, *ty)).collect();
     TableDef {
         oid: Oid(FIRST_OID + place as u32),
-        ..TableDef::new(SCHEMA, definition.name, TableKind::View, columns)
+        ..TableDef::new(SCHEMA, definition.name, TableKind::Virtual, columns)
     }
 }
 
