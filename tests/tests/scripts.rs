@@ -127,6 +127,7 @@ scripts! {
     advisory_sessions
     cancel
     deadlocks
+    derived_tables
     foreign_keys
     lock_table
     lock_waits
@@ -154,4 +155,6 @@ scripts! {
     timeouts
     transaction_modes
     unique
+    views
+    views_sessions
 }

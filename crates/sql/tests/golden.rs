@@ -116,6 +116,7 @@ golden! {
     types
     unsupported
     upserts
+    user_views
     vacuum
     views
 }

@@ -9,6 +9,7 @@
 //! | `schema` | schemas, and where names are looked for |
 //! | `depend` | what depends on what; dropping with all that depends on it |
 //! | `remove` | taking single things out of the system tables |
+//! | `view` | views |
 //! | `describe` | things as messages name them |
 
 mod alter;
@@ -19,8 +20,10 @@ mod index;
 mod remove;
 mod schema;
 mod table;
+mod view;
 
 pub use constraint::NewCheck;
 pub use depend::{DependKind, Object};
 pub use describe::quote_identifier;
 pub use index::NewIndex;
+pub use view::NewView;

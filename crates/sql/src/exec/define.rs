@@ -52,7 +52,7 @@ pub(super) fn check_table(table: &TableDef, verb: &str) -> Result<()> {
             SqlState::INSUFFICIENT_PRIVILEGE,
             format!("permission denied: \"{}\" is a system catalog", table.name),
         )),
-        TableKind::Index(_) => {
+        TableKind::Index(_) | TableKind::View => {
             let message = format!("\"{}\" is not a table", table.name);
             Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message))
         }

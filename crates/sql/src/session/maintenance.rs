@@ -93,7 +93,7 @@ impl Session {
             None if named => Err(undefined_table(name).at(None)),
             // It was dropped since the list was made.
             None => Ok(None),
-            Some(table) if table.kind == TableKind::Virtual => self.skip_non_table(name, verb, out),
+            Some(table) if table.kind == TableKind::View => self.skip_non_table(name, verb, out),
             Some(table) => Ok(Some(table)),
         }
     }

@@ -5,6 +5,7 @@
 //! What they show was true at some moment while they were read, not all at the same one.
 
 pub(crate) mod columns;
+pub(crate) mod definitions;
 pub(crate) mod indexes;
 pub(crate) mod rows;
 pub(crate) mod tables;
@@ -179,6 +180,15 @@ pub(crate) static DEFINITIONS: &[ViewDefinition] = &[
             ("indexname", Text),
             ("tablespace", Text),
             ("indexdef", Text),
+        ],
+    },
+    ViewDefinition {
+        name: "pg_views",
+        columns: &[
+            ("schemaname", Text),
+            ("viewname", Text),
+            ("viewowner", Text),
+            ("definition", Text),
         ],
     },
     ViewDefinition {
