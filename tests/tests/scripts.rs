@@ -127,6 +127,7 @@ scripts! {
     advisory_sessions
     cancel
     deadlocks
+    derived_tables
     foreign_keys
     lock_snapshots
     lock_table
@@ -158,4 +159,6 @@ scripts! {
     timeouts
     transaction_modes
     unique
+    views
+    views_sessions
 }

@@ -12,6 +12,8 @@ pub enum TableKind {
     /// A system table: users read it, only DDL changes it.
     System,
     /// A relation whose rows are made at the moment of reading, such as `pg_stat_activity`.
+    Virtual,
+    /// A view: its rows are those of a query.
     View,
     /// An index of the table of that oid. It shares the tables' names, and is no table.
     Index(Oid),
@@ -52,6 +54,8 @@ pub struct TableDef {
     pub referenced_by: Vec<ConstraintDef>,
     /// Pages and rows when they were counted last.
     pub counted: Counted,
+    /// The query of a view, as `pg_rewrite` has it; empty for anything else.
+    pub query: String,
 }
 
 /// How large a relation was when it was counted last: `relpages` and `reltuples`.
@@ -205,6 +209,7 @@ impl TableDef {
             constraints: Vec::new(),
             referenced_by: Vec::new(),
             counted: Counted::NEVER,
+            query: String::new(),
         }
     }
 

@@ -4,7 +4,7 @@
 //! name ── search path ── cache, if the relation's version counter still stands
 //!                          │          │ miss, or changed by this transaction itself
 //!      Rc<TableDef> <──────┴──────────┴── scans of pg_class, pg_attribute, pg_attrdef, pg_index,
-//!                                         pg_constraint
+//!                                         pg_constraint, pg_rewrite
 //! ```
 //!
 //! The system tables are heap tables like any other: what DDL does to them is seen, undone and
@@ -46,7 +46,7 @@ mod statistics;
 pub mod system;
 
 pub use catalog::{Catalog, Opened};
-pub use ddl::{DependKind, NewCheck, NewForeignKey, NewIndex, Object, quote_identifier};
+pub use ddl::{DependKind, NewCheck, NewForeignKey, NewIndex, NewView, Object, quote_identifier};
 pub use definition::{
     ColumnDef, ConstraintDef, ConstraintKind, Counted, IndexColumn, IndexDef, ReferentialAction,
     TableDef, TableKind,

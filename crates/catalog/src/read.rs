@@ -20,7 +20,7 @@ pub(crate) struct ClassRow {
     pub name: String,
     namespace: Oid,
     pub relfile: RelFileNumber,
-    is_index: bool,
+    kind: char,
     pub made_by: Xid,
     columns: usize,
     counted: Counted,
@@ -122,11 +122,16 @@ impl Catalog {
             options: class.options,
             ..TableDef::new(&schema, &class.name, TableKind::Table, columns)
         };
-        if class.is_index {
-            table.kind = TableKind::Index(self.read_owner(snapshot, class.oid)?);
-        } else {
-            table.set_indexes(self.read_indexes(snapshot, &table)?);
-            self.read_constraints(snapshot, &mut table)?;
+        match class.kind {
+            'i' => table.kind = TableKind::Index(self.read_owner(snapshot, class.oid)?),
+            'v' => {
+                table.kind = TableKind::View;
+                table.query = self.read_view(snapshot, class.oid)?;
+            }
+            _ => {
+                table.set_indexes(self.read_indexes(snapshot, &table)?);
+                self.read_constraints(snapshot, &mut table)?;
+            }
         }
         Ok(table)
     }
@@ -171,7 +176,8 @@ impl Catalog {
         let mut files = HashSet::new();
         let snapshot = self.txn().snapshot(tx);
         self.scan(&PG_CLASS, &snapshot, &mut |_, row| {
-            files.insert(class_row(row)?.relfile);
+            // A view has none.
+            files.extend(Some(class_row(row)?.relfile).filter(|file| *file != RelFileNumber(0)));
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(files)
@@ -193,7 +199,7 @@ pub(crate) fn class_row(row: &[Datum]) -> Result<ClassRow, Error> {
                 namespace: changes::oid(row, 2),
                 relfile: RelFileNumber(relfile),
                 columns,
-                is_index: changes::text(row, 4) == "i",
+                kind: changes::text(row, 4).chars().next().unwrap_or(' '),
                 made_by: Xid(u64::try_from(changes::number(row, class::RELFROZENXID)).unwrap_or(0)),
                 counted: Counted { pages, tuples: *tuples },
                 options: changes::text(row, class::RELOPTIONS).to_owned(),

@@ -141,7 +141,11 @@ impl ReferentialAction {
 /// The rows that describe a relation, but for its defaults, indexes and constraints.
 pub(crate) fn rows_of(table: &TableDef, frozen: Xid) -> Vec<SystemRow> {
     let TableDef { oid: Oid(oid), columns, .. } = table;
-    let kind = if matches!(table.kind, TableKind::Index(_)) { "i" } else { "r" };
+    let kind = match table.kind {
+        TableKind::Index(_) => "i",
+        TableKind::View => "v",
+        _ => "r",
+    };
     let mut rows = vec![(
         &PG_CLASS,
         vec![

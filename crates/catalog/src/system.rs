@@ -11,6 +11,7 @@
 //! pg_constraint one row for each constraint
 //! pg_depend     one row for each thing that cannot be without another
 //! pg_statistic  what ANALYZE found out about a column, in one or more rows
+//! pg_rewrite    the query of each view, in one or more rows
 //! ```
 //!
 //! Columns that PostgreSQL keeps as arrays are texts here: column numbers in a row with blanks
@@ -206,8 +207,24 @@ pub static PG_STATISTIC: SystemTable = SystemTable {
     ],
 };
 
+/// `pg_rewrite`. The query of a view takes one row or, if it is too long for that, several: `ev_part`
+/// counts them from 0, and `ev_action` is put together from them.
+pub static PG_REWRITE: SystemTable = SystemTable {
+    oid: Oid(2618),
+    name: "pg_rewrite",
+    relfile: RelFileNumber(14),
+    columns: &[
+        column("oid", ColumnType::Oid),
+        column("rulename", ColumnType::Text),
+        column("ev_class", ColumnType::Oid),
+        column("ev_type", ColumnType::Text),
+        column("ev_part", ColumnType::Int2),
+        column("ev_action", ColumnType::Text),
+    ],
+};
+
 /// All system tables.
-pub static SYSTEM_TABLES: [&SystemTable; 9] = [
+pub static SYSTEM_TABLES: [&SystemTable; 10] = [
     &PG_NAMESPACE,
     &PG_TYPE,
     &PG_CLASS,
@@ -217,6 +234,7 @@ pub static SYSTEM_TABLES: [&SystemTable; 9] = [
     &PG_CONSTRAINT,
     &PG_DEPEND,
     &PG_STATISTIC,
+    &PG_REWRITE,
 ];
 
 impl SystemTable {

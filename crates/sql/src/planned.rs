@@ -40,6 +40,9 @@ pub(crate) enum Plan {
 pub(crate) struct Query {
     /// Where the rows come from.
     pub source: RowSource,
+    /// What EXPLAIN writes before names of columns above the scan: the source's name, if it is not
+    /// the only one in the statement.
+    pub qualifier: Option<String>,
     /// The names of the columns of the source, for EXPLAIN.
     pub names: Vec<String>,
     /// WHERE
@@ -63,6 +66,33 @@ pub(crate) struct Query {
     pub first: First,
     /// FOR UPDATE and its like: the rows that are shown, or left out by OFFSET, are locked.
     pub locking: Option<Locking>,
+}
+
+impl Derived {
+    /// A query that another one reads under that name.
+    pub(crate) fn new(mut query: Query, alias: String) -> Derived {
+        if let (None, RowSource::Table(table)) = (&query.qualifier, &query.source) {
+            query.qualifier = Some(table.known_as().to_owned());
+        }
+        Derived { query, alias }
+    }
+}
+
+impl TableSource {
+    /// The name by which the statement knows the table.
+    pub(crate) fn known_as(&self) -> &str {
+        self.alias.as_deref().unwrap_or(&self.table.name)
+    }
+}
+
+impl Query {
+    /// How its rows are locked, or those of a query that it reads.
+    pub(crate) fn any_locking(&self) -> Option<Locking> {
+        match &self.source {
+            RowSource::Query(derived) => self.locking.or_else(|| derived.query.any_locking()),
+            _ => self.locking,
+        }
+    }
 }
 
 /// How the rows of a query are locked.
@@ -105,6 +135,17 @@ pub(crate) enum RowSource {
     Values(Vec<Vec<Expr>>),
     /// `generate_series` of bigint or integer.
     Series { start: Expr, stop: Expr, step: Expr, ty: ColumnType },
+    /// The rows of another query: of a view, or of one in FROM.
+    Query(Box<Derived>),
+}
+
+/// A query whose rows another one reads.
+#[derive(Debug)]
+pub(crate) struct Derived {
+    /// It.
+    pub query: Query,
+    /// What it is called.
+    pub alias: String,
 }
 
 /// A table to be read.

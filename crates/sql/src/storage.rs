@@ -127,7 +127,7 @@ impl Usage {
     }
 }
 
-impl dyn Storage {
+impl dyn Storage + '_ {
     /// Works with the system tables; what goes wrong there is told as the client is to be told.
     pub(crate) fn define<T>(
         &self,

@@ -119,6 +119,7 @@ golden! {
     types
     unsupported
     upserts
+    user_views
     vacuum
     views
 }

@@ -94,3 +94,53 @@ fn huge_values_end_soon() {
         "{answers:?}"
     );
 }
+
+#[test]
+fn a_chain_of_a_thousand_views_is_an_error() {
+    const COUNT: usize = 1000;
+    let mut lines: Vec<String> =
+        (0..=COUNT).map(|n| format!("CREATE VIEW v{n} AS SELECT 1 AS a")).collect();
+    // Each is made to read the next while that reads nothing yet.
+    lines.extend(
+        (0..COUNT).map(|n| format!("CREATE OR REPLACE VIEW v{n} AS SELECT a FROM v{}", n + 1)),
+    );
+    lines.extend([
+        format!("SELECT a FROM v{}", COUNT - 50),
+        "SELECT a FROM v0".to_owned(),
+        "CREATE VIEW w AS SELECT a FROM v0".to_owned(),
+        "UPDATE v0 SET a = 1".to_owned(),
+    ]);
+    let mut answers = last_words(lines);
+    let ends = answers.split_off(answers.len() - 4);
+    let bad = answers.iter().find(|answer| *answer != "OK CREATE VIEW");
+    assert_eq!(bad, None);
+    assert_eq!(ends[0], "OK SELECT 1");
+    assert!(ends[1..].iter().all(|end| end.starts_with("ERROR 54001 ")), "{ends:?}");
+}
+
+#[test]
+fn views_upon_views_neither_overflow_the_stack_nor_grow_without_bound() {
+    let mut lines = vec!["CREATE TABLE t (a bigint); INSERT INTO t VALUES (1), (2)".to_owned()];
+    for (name, query) in [
+        // Each twice as large as the one below, if it were put into it.
+        ("grows", "SELECT a + a AS a FROM"),
+        // Each a query of its own.
+        ("stays", "SELECT a + 1 AS a FROM"),
+    ] {
+        let limit = if name == "stays" { " LIMIT 5" } else { "" };
+        lines.push(format!("CREATE VIEW {name}1 AS {query} t{limit}"));
+        let next = |n: usize| format!("CREATE VIEW {name}{n} AS {query} {name}{}{limit}", n - 1);
+        lines.extend((2..=60).map(next));
+    }
+    let checks = [
+        "SELECT 1 FROM grows60 WHERE a = 1152921504606846976 AND a > 0",
+        "SELECT sum(a) / (count(*) - 1) FROM stays60 WHERE a = 61 HAVING count(*) > 1",
+        "SELECT 1 FROM stays60 WHERE a = 61",
+        "EXPLAIN SELECT a FROM stays60 WHERE a > 0",
+    ];
+    lines.extend(checks.map(str::to_owned));
+    let mut answers = last_words(lines);
+    let ends = answers.split_off(answers.len() - checks.len());
+    assert!(answers.iter().all(|answer| answer.starts_with("OK ")), "{answers:?}");
+    assert_eq!(ends, ["OK SELECT 1", "OK SELECT 0", "OK SELECT 1", "OK EXPLAIN"]);
+}

@@ -10,6 +10,7 @@
 //! | `schema` | schemas, and where names are looked for |
 //! | `depend` | what depends on what; dropping with all that depends on it |
 //! | `remove` | taking single things out of the system tables |
+//! | `view` | views |
 //! | `describe` | things as messages name them |
 
 mod alter;
@@ -21,9 +22,11 @@ mod index;
 mod remove;
 mod schema;
 mod table;
+mod view;
 
 pub use constraint::NewCheck;
 pub use depend::{DependKind, Object};
 pub use describe::quote_identifier;
 pub use foreign_key::NewForeignKey;
 pub use index::NewIndex;
+pub use view::NewView;

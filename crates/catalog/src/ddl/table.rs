@@ -156,23 +156,29 @@ impl Catalog {
 pub(super) fn check_user_table(table: &TableDef) -> Result<(), Error> {
     match table.kind {
         TableKind::Table => Ok(()),
-        TableKind::System | TableKind::View => Err(Error::SystemTable(table.name.clone())),
-        TableKind::Index(_) => Err(Error::NotATable(table.name.clone())),
+        TableKind::System | TableKind::Virtual => Err(Error::SystemTable(table.name.clone())),
+        TableKind::Index(_) | TableKind::View => Err(Error::NotATable(table.name.clone())),
     }
 }
 
 pub(super) fn check_columns(columns: &[ColumnDef]) -> Result<(), Error> {
+    check_column_names(columns)?;
+    match columns.iter().find(|column| !tuple::is_storable(column.ty)) {
+        Some(column) => Err(Error::NotStorable(column.name.clone())),
+        None => Ok(()),
+    }
+}
+
+/// Refuses names that no columns of one relation can have.
+pub(super) fn check_column_names(columns: &[ColumnDef]) -> Result<(), Error> {
     if columns.len() > COLUMNS_MAX {
         return Err(Error::TooManyColumns);
     }
     let mut names = HashSet::new();
-    for ColumnDef { name, ty, .. } in columns {
+    for ColumnDef { name, .. } in columns {
         check_name(name)?;
         if !names.insert(name) {
             return Err(Error::DuplicateColumn(name.clone()));
-        }
-        if !tuple::is_storable(*ty) {
-            return Err(Error::NotStorable(name.clone()));
         }
     }
     Ok(())

@@ -1,18 +1,25 @@
-//! FROM: one table, or `generate_series`.
+//! FROM: one table or view, one query, or `generate_series`.
 
+use std::rc::Rc;
+
+use catalog::{TableDef, TableKind};
 use sqlparser::ast::{
-    self, ObjectName, Spanned, TableAlias, TableFactor, TableFunctionArgs, TableWithJoins,
+    self, ObjectName, Spanned, TableAlias, TableAliasColumnDef, TableFactor, TableFunctionArgs,
+    TableWithJoins,
 };
 use txn::LockMode;
 use types::{ColumnType, Datum};
 
 use super::names::{fold, object_name, relation_name};
 use super::scope::ScopeColumn;
+use super::select::{Unknowns, bind_query};
+use super::stored::{Names, stored_relation};
+use super::view::bind_view;
 use super::{Aggregates, BindContext, Scope, TableName};
 use crate::error::{Error, Result};
 use crate::expr::Expr;
 use crate::plan::path::Path;
-use crate::planned::{RowSource, TableSource};
+use crate::planned::{Derived, RowSource, TableSource};
 
 pub(super) fn bind_from(
     context: &BindContext<'_>,
@@ -53,22 +60,73 @@ pub(super) fn bind_from(
                     return Err(Error::unsupported(construct));
                 }
             }
-            let alias = alias_of(alias.as_ref())?;
-            match args {
-                Some(args) => bind_series(context, name, args, alias),
+            let Alias { name: alias, columns } = full_alias(alias.as_ref())?;
+            let (source, mut scope) = match args {
+                Some(args) => bind_series(context, name, args, alias)?,
                 None => {
-                    let at = context.source.place(name.span().start);
-                    let position = context.source.position(name.span().start);
-                    let parts = relation_name(name).map_err(|error| error.at(position))?;
-                    let name = TableName::from_parts(parts, at)?;
-                    open_table(context, &name, alias, mode)
+                    let table = find_table(context, name, mode)?;
+                    open_table(context, table, alias, mode)?
                 }
-            }
+            };
+            scope.rename(columns)?;
+            Ok((source, scope))
         }
-        TableFactor::Derived { .. } => Err(Error::unsupported("a subquery in FROM")),
+        TableFactor::Derived { lateral, subquery, alias, sample } => {
+            if *lateral {
+                return Err(Error::unsupported("LATERAL"));
+            }
+            if sample.is_some() {
+                return Err(Error::unsupported("TABLESAMPLE"));
+            }
+            bind_derived(context, subquery, full_alias(alias.as_ref())?, mode)
+        }
         TableFactor::NestedJoin { .. } => Err(Error::unsupported("JOIN")),
         _ => Err(Error::unsupported("a function in FROM")),
     }
+}
+
+/// What stands behind a table in FROM.
+struct Alias {
+    name: Option<String>,
+    /// Names for its first columns.
+    columns: Vec<String>,
+}
+
+fn full_alias(alias: Option<&TableAlias>) -> Result<Alias> {
+    let Some(TableAlias { explicit: _, name, columns, at }) = alias else {
+        return Ok(Alias { name: None, columns: Vec::new() });
+    };
+    if at.is_some() {
+        return Err(Error::unsupported("AT behind an alias"));
+    }
+    let columns = columns.iter().map(|TableAliasColumnDef { name, data_type }| match data_type {
+        None => Ok(fold(name)),
+        Some(_) => Err(Error::unsupported("types of columns behind an alias")),
+    });
+    Ok(Alias { name: Some(fold(name)), columns: columns.collect::<Result<_>>()? })
+}
+
+/// A query in FROM.
+fn bind_derived(
+    context: &BindContext<'_>,
+    query: &ast::Query,
+    Alias { name, columns }: Alias,
+    mode: LockMode,
+) -> Result<(RowSource, Scope)> {
+    let Some(alias) = name else {
+        let is_values = matches!(query.body.as_ref(), ast::SetExpr::Values(_));
+        let (what, example) = match is_values {
+            true => ("VALUES", "VALUES ..."),
+            false => ("subquery", "SELECT ..."),
+        };
+        return Err(Error::syntax(format!("{what} in FROM must have an alias"))
+            .hint(format!("For example, FROM ({example}) [AS] foo.")));
+    };
+    let inner = BindContext { mode, ..*context };
+    let query = bind_query(&inner, query, Unknowns::Text)?;
+    let mut scope = Scope::of_query(&query.columns, alias.clone());
+    scope.rename(columns)?;
+    Ok((RowSource::Query(Box::new(Derived::new(query, alias))), scope))
 }
 
 /// The alias of a table, without names for columns.
@@ -80,14 +138,41 @@ pub(super) fn alias_of(alias: Option<&TableAlias>) -> Result<Option<String>> {
     Ok(Some(fold(name)))
 }
 
+/// The table or view of that name, locked.
+fn find_table(
+    context: &BindContext<'_>,
+    name: &ObjectName,
+    mode: LockMode,
+) -> Result<Rc<TableDef>> {
+    let span = name.span();
+    let parts = match context.names {
+        Names::Stored => object_name(name)?,
+        _ => relation_name(name).map_err(|e| e.at(context.source.position(span.start)))?,
+    };
+    if let (Names::Stored, Some(oid)) = (context.names, stored_relation(&parts)) {
+        return context.tables.table_by_oid(oid, mode);
+    }
+    let name = TableName::from_parts(parts, context.source.place(span.start))?;
+    let table = context.tables.table(&name, mode)?;
+    if let Names::Noted(notes) = context.names {
+        notes.relation(context.source, span, &table);
+    }
+    Ok(table)
+}
+
 fn open_table(
     context: &BindContext<'_>,
-    name: &TableName,
+    table: Rc<TableDef>,
     alias: Option<String>,
     mode: LockMode,
 ) -> Result<(RowSource, Scope)> {
-    let table = context.tables.table(name, mode)?;
     let scope = Scope::of_table(&table, alias.clone());
+    if table.kind == TableKind::View {
+        let inner = BindContext { mode, ..*context };
+        let query = bind_view(&inner, &table)?;
+        let alias = alias.unwrap_or_else(|| table.name.clone());
+        return Ok((RowSource::Query(Box::new(Derived::new(query, alias))), scope));
+    }
     let source =
         TableSource { table, alias, wanted: Vec::new(), system: false, path: Path::unplanned() };
     Ok((RowSource::Table(source), scope))

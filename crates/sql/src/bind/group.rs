@@ -47,6 +47,7 @@ impl Binder<'_> {
             if self.find_column(&name).is_none()
                 && let Some(place) = columns.iter().position(|column| column.name == name)
             {
+                self.note_number(ident.span, place + 1);
                 return Ok(targets[place].clone());
             }
         }

@@ -5,14 +5,14 @@ use sqlparser::ast::{
     Insert as AstInsert, ObjectName, OnInsert, Query as AstQuery, SelectItem, SetExpr, Spanned,
     TableAliasWithoutColumns, TableObject, Values,
 };
-use txn::LockMode;
 use types::ColumnType;
 
 use super::checks::bind_checks;
 use super::conflict::bind_on_conflict;
-use super::modify::{default_of, is_default, open_for_change, position_of, target_columns};
+use super::modify::{Change, default_of, is_default, open_changed, position_of, target_columns};
 use super::names::{fold, relation_name};
 use super::select::{Unknowns, bind_query};
+use super::updatable::Changeable;
 use super::{Aggregates, BindContext, Binder, Scope, TableName};
 use crate::error::{Error, Result};
 use crate::expr::{Expr, Node};
@@ -103,7 +103,7 @@ fn take_apart<'a>(context: &BindContext<'_>, insert: &'a AstInsert) -> Result<In
 /// INSERT
 pub(crate) fn bind_insert(context: &BindContext<'_>, insert: &AstInsert) -> Result<Insert> {
     let parts = take_apart(context, insert)?;
-    let table = open_for_change(context, &parts.name, LockMode::RowExclusive)?;
+    let Changeable { table, through } = open_changed(context, &parts.name, Change::Insert)?;
     let targets = target_columns(context, &table, parts.columns)?;
     let source = match parts.source {
         None => InsertSource::Values(vec![Vec::new()]),
@@ -120,10 +120,21 @@ pub(crate) fn bind_insert(context: &BindContext<'_>, insert: &AstInsert) -> Resu
         return Err(Error::syntax("INSERT has more target columns than expressions")
             .at(position_of(context, &parts.columns[given])));
     }
+    let given: Vec<usize> = targets.iter().copied().take(given).collect();
+    if let Some(through) = through {
+        if parts.on.is_some() {
+            return Err(Error::unsupported("ON CONFLICT on a view"));
+        }
+        let columns = through.columns(context, &given)?;
+        let returning =
+            context.binder(Scope::of_table(&table, parts.alias)).bind_returning(parts.returning)?;
+        let (table, returning) = through.insert(returning);
+        let checks = bind_checks(context, &table)?;
+        return Ok(Insert { table, columns, source, on_conflict: None, checks, returning });
+    }
     let mut columns = Vec::with_capacity(table.columns.len());
     for column in 0..table.columns.len() {
-        let place = targets.iter().take(given).position(|target| *target == column);
-        columns.push(match place {
+        columns.push(match given.iter().position(|target| *target == column) {
             Some(place) => ColumnSource::Given(place),
             None => ColumnSource::Default(default_of(context, &table, column)?),
         });

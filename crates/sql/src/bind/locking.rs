@@ -14,7 +14,7 @@ use super::BindContext;
 use super::names::object_name;
 use crate::error::{Error, Result};
 use crate::parse::WEAK_LOCK;
-use crate::planned::{Locking, Query, RowSource, RowWait};
+use crate::planned::{Distinct, Locking, Query, RowSource, RowWait};
 
 /// The table that a clause names, in parts and as it stands.
 type Named<'a> = Option<(Vec<String>, &'a ObjectName)>;
@@ -98,14 +98,9 @@ pub(crate) fn clause(mode: RowLockMode) -> &'static str {
     }
 }
 
-/// Has a bound query lock its rows.
-pub(super) fn apply(
-    context: &BindContext<'_>,
-    wanted: Option<Wanted<'_>>,
-    query: &mut Query,
-) -> Result<()> {
-    let Some(Wanted { locking, clauses }) = wanted else { return Ok(()) };
-    for (mode, names) in &clauses {
+/// Refuses locking clauses that make no sense in a query, which has not been flattened.
+pub(super) fn check(context: &BindContext<'_>, wanted: &Wanted<'_>, query: &Query) -> Result<()> {
+    for (mode, names) in &wanted.clauses {
         let clause = clause(*mode);
         if query.grouping.is_some() {
             let message = format!("{clause} is not allowed with aggregate functions");
@@ -117,18 +112,47 @@ pub(super) fn apply(
             let message = format!("{clause} must specify unqualified relation names");
             return Err(Error::syntax(message).at(position));
         };
-        match &query.source {
-            RowSource::Table(table)
-                if table.alias.as_ref().unwrap_or(&table.table.name) == part => {}
-            _ => {
-                let message =
-                    format!("relation \"{part}\" in {clause} clause not found in FROM clause");
-                return Err(Error::new(SqlState::UNDEFINED_TABLE, message).at(position));
-            }
+        let known = match &query.source {
+            RowSource::Table(table) => Some(table.known_as()),
+            RowSource::Query(derived) => Some(derived.alias.as_str()),
+            _ => None,
+        };
+        if known != Some(part.as_str()) {
+            let message =
+                format!("relation \"{part}\" in {clause} clause not found in FROM clause");
+            return Err(Error::new(SqlState::UNDEFINED_TABLE, message).at(position));
         }
     }
-    // Rows of a view that the server makes are no rows that one could lock.
-    let lockable = |source: &RowSource| matches!(source, RowSource::Table(t) if t.table.kind != catalog::TableKind::View);
-    query.locking = Some(locking).filter(|_| lockable(&query.source));
     Ok(())
+}
+
+/// `0A000` for a query in FROM, or a view, whose rows are no rows of a table.
+fn refuse_derived(query: &Query, mode: RowLockMode) -> Error {
+    let clause = clause(mode);
+    let with = match (&query.distinct, &query.grouping) {
+        (Distinct::All | Distinct::On(_), _) => "DISTINCT clause",
+        (_, Some(grouping)) if grouping.grouped => "GROUP BY clause",
+        (_, Some(grouping)) if grouping.having.is_some() => "HAVING clause",
+        (_, Some(_)) => "aggregate functions",
+        (_, None) => {
+            let what = format!("{clause} of a query that does more than choose rows of a table");
+            return Error::unsupported(what);
+        }
+    };
+    let message = format!("{clause} is not allowed with {with}");
+    Error::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+}
+
+/// Has a bound query lock its rows.
+pub(super) fn apply(wanted: Option<Wanted<'_>>, mut query: Query) -> Result<Query> {
+    let Some(Wanted { locking, .. }) = wanted else { return Ok(query) };
+    query.locking = match &query.source {
+        // Rows that the server makes are no rows that one could lock.
+        RowSource::Table(table) => {
+            Some(locking).filter(|_| table.table.kind != catalog::TableKind::Virtual)
+        }
+        RowSource::Query(derived) => return Err(refuse_derived(&derived.query, locking.mode)),
+        _ => None,
+    };
+    Ok(query)
 }

@@ -9,8 +9,11 @@
 //! | `coerce` | casts |
 //! | `types`, `names` | names of types, identifiers |
 //! | `select`, `from`, `order`, `group` | queries |
+//! | `view` | views where they are read |
+//! | `stored` | the text in which a view's query is kept |
 //! | `checks` | CHECK constraints |
 //! | `insert`, `conflict`, `modify` | INSERT; its ON CONFLICT; UPDATE, DELETE |
+//! | `updatable` | changes through a view |
 //! | `define` | CREATE TABLE, TRUNCATE |
 //! | `indexes` | CREATE INDEX; PRIMARY KEY and UNIQUE |
 //! | `foreign_keys` | FOREIGN KEY and REFERENCES |
@@ -44,12 +47,15 @@ pub(crate) mod resolve;
 pub(crate) mod scope;
 mod select;
 mod special;
+pub(crate) mod stored;
 pub(crate) mod types;
+mod updatable;
+mod view;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use ::types::{ColumnType, Datum, SqlState};
+use ::types::{ColumnType, Datum, Oid, SqlState};
 use sqlparser::tokenizer::Span;
 use txn::LockMode;
 
@@ -69,12 +75,14 @@ pub(crate) use group::group_names;
 pub(crate) use indexes::{Keys, bind_create_index};
 pub(crate) use insert::bind_insert;
 pub(crate) use modify::{
-    bind_default, bind_delete, bind_update, copy_columns, default_of, open_for_change,
+    bind_default, bind_delete, bind_update, copy_columns, default_of, open_for_copy,
 };
 pub(crate) use names::TableName;
 pub(crate) use options::changed_options;
 pub(crate) use scope::Scope;
 pub(crate) use select::{Unknowns, bind_query};
+use stored::Names;
+use view::Within;
 
 /// The types of a statement's parameters: given with PREPARE, or found while it is bound.
 #[derive(Default, Debug)]
@@ -113,22 +121,21 @@ pub(crate) struct Binder<'a> {
     pub(crate) aggregates: Vec<AggregateCall>,
     /// Whether the expression being bound may have any.
     pub(crate) aggregates_here: Aggregates,
+    /// How tables and columns stand in the text.
+    pub(crate) names: Names<'a>,
     depth: usize,
 }
 
 impl<'a> Binder<'a> {
     /// A binder for expressions over the columns of `scope`.
-    pub(crate) fn new(
-        env: &'a dyn Environment,
-        source: &'a Source,
-        params: &'a Parameters,
-        scope: Scope,
-    ) -> Binder<'a> {
+    pub(crate) fn new(context: &BindContext<'a>, scope: Scope) -> Binder<'a> {
+        let BindContext { env, source, params, names, .. } = *context;
         Binder {
             env,
             source,
             params,
             scope,
+            names,
             aggregates: Vec::new(),
             aggregates_here: Aggregates::Forbidden("this expression"),
             depth: 0,
@@ -208,17 +215,25 @@ pub(crate) struct BindContext<'a> {
     pub params: &'a Parameters,
     /// Finds tables.
     pub tables: &'a dyn Tables,
+    /// How tables and columns stand in the text.
+    pub names: Names<'a>,
+    /// The views whose queries are being bound.
+    pub within: Option<&'a Within<'a>>,
+    /// How the tables of a query are locked at least.
+    pub mode: LockMode,
 }
 
 /// Where the binder gets its tables from.
 pub(crate) trait Tables {
     /// The table of that name, locked until the end of the transaction; `42P01` if there is none.
     fn table(&self, name: &TableName, mode: LockMode) -> Result<Rc<catalog::TableDef>>;
+    /// The table or view with that oid, which something depends on, locked in the same way.
+    fn table_by_oid(&self, oid: Oid, mode: LockMode) -> Result<Rc<catalog::TableDef>>;
 }
 
 impl<'a> BindContext<'a> {
     /// A binder for expressions over the columns of `scope`.
     pub(crate) fn binder(&self, scope: Scope) -> Binder<'a> {
-        Binder::new(self.env, self.source, self.params, scope)
+        Binder::new(self, scope)
     }
 }

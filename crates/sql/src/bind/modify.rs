@@ -14,6 +14,7 @@ use super::checks::bind_checks;
 use super::from::alias_of;
 use super::names::relation_name;
 use super::select::Unknowns;
+use super::updatable::Changeable;
 use super::{Aggregates, BindContext, Binder, Context, Parameters, Scope, TableName};
 use crate::error::{Error, Result};
 use crate::expr::Expr;
@@ -24,15 +25,28 @@ use crate::planned::{Delete, Returning, TableSource, Update};
 use crate::values::names::base;
 use crate::values::type_name;
 
-/// Opens a table that is to be changed.
-pub(crate) fn open_for_change(
+/// Opens a table or view that is to be changed.
+pub(super) fn open_changed(
     context: &BindContext<'_>,
     name: &TableName,
-    mode: LockMode,
-) -> Result<Rc<TableDef>> {
-    let table = context.tables.table(name, mode)?;
-    check_changeable(&table)?;
-    Ok(table)
+    change: Change,
+) -> Result<Changeable> {
+    let table = context.tables.table(name, LockMode::RowExclusive)?;
+    Changeable::of(context, table, change)
+}
+
+/// Opens a table that COPY is to fill.
+pub(crate) fn open_for_copy(context: &BindContext<'_>, name: &TableName) -> Result<Rc<TableDef>> {
+    Ok(open_changed(context, name, Change::Copy)?.table)
+}
+
+/// What is to be done to rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Change {
+    Insert,
+    Update,
+    Delete,
+    Copy,
 }
 
 /// Refuses to change what only the server changes.
@@ -40,11 +54,12 @@ pub(crate) fn check_changeable(table: &TableDef) -> Result<()> {
     match table.kind {
         TableKind::Table => Ok(()),
         TableKind::Index(_) => Err(Error::internal("an index where a table is to be")),
+        TableKind::View => Err(Error::internal("a view where a table is to be")),
         TableKind::System => Err(Error::new(
             SqlState::INSUFFICIENT_PRIVILEGE,
             format!("permission denied: \"{}\" is a system catalog", table.name),
         )),
-        TableKind::View => Err(Error::new(
+        TableKind::Virtual => Err(Error::new(
             SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
             format!("cannot change view \"{}\"", table.name),
         )
@@ -248,7 +263,7 @@ pub(crate) fn bind_update(context: &BindContext<'_>, update: &AstUpdate) -> Resu
         }
     }
     let (name, alias) = one_table(context, table)?;
-    let table = open_for_change(context, &name, LockMode::RowExclusive)?;
+    let Changeable { table, through } = open_changed(context, &name, Change::Update)?;
     let mut binder = context.binder(Scope::of_table(&table, alias.clone()));
     let mut bound = Vec::with_capacity(assignments.len());
     for assignment in assignments {
@@ -273,7 +288,11 @@ pub(crate) fn bind_update(context: &BindContext<'_>, update: &AstUpdate) -> Resu
         system: filter_system,
         path: Path::unplanned(),
     };
-    Ok(Update { source, names, filter, assignments: bound, checks, returning })
+    let update = Update { source, names, filter, assignments: bound, checks, returning };
+    match through {
+        Some(through) => through.update(context, update),
+        None => Ok(update),
+    }
 }
 
 pub(super) fn bind_assignment(
@@ -354,7 +373,7 @@ pub(crate) fn bind_delete(context: &BindContext<'_>, delete: &AstDelete) -> Resu
         FromTable::WithoutKeyword(_) => return Err(Error::syntax("DELETE without FROM")),
     };
     let (name, alias) = one_table(context, table)?;
-    let table = open_for_change(context, &name, LockMode::RowExclusive)?;
+    let Changeable { table, through } = open_changed(context, &name, Change::Delete)?;
     let mut binder = context.binder(Scope::of_table(&table, alias.clone()));
     let filter = match selection {
         Some(filter) => Some(binder.bind_condition(filter, "WHERE")?),
@@ -369,7 +388,11 @@ pub(crate) fn bind_delete(context: &BindContext<'_>, delete: &AstDelete) -> Resu
         system: binder.scope.uses_system,
         path: Path::unplanned(),
     };
-    Ok(Delete { source, names, filter, returning })
+    let delete = Delete { source, names, filter, returning };
+    Ok(match through {
+        Some(through) => through.delete(delete),
+        None => delete,
+    })
 }
 
 /// The columns that COPY names; all if it names none.

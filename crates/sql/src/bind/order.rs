@@ -91,6 +91,7 @@ impl Binder<'_> {
                 }
             }
             if let Some(place) = found {
+                self.note_number(ident.span, place + 1);
                 return Ok(place);
             }
         }

@@ -3,13 +3,16 @@
 //! Behind the table's own columns the row has its system columns, `ctid`, `xmin`, `xmax` and
 //! `tableoid`; they are filled in only if a statement names one.
 
+use catalog::TableKind;
 use sqlparser::ast::Ident;
-use types::{ColumnType, SqlState};
+use types::{ColumnType, Oid, SqlState};
 
 use super::Binder;
 use super::names::{fold, name_of};
+use super::stored::{Names, column_mark};
 use crate::error::{Error, Result};
 use crate::expr::{Expr, Node};
+use crate::output::OutputColumn;
 
 /// A column that can be named.
 #[derive(Clone, Debug)]
@@ -20,12 +23,15 @@ pub(crate) struct ScopeColumn {
     pub ty: ColumnType,
     /// Whether it was dropped: it has a place, and no name.
     pub dropped: bool,
+    /// The relation and the place in it of a column that goes by the name it has there, which may
+    /// change.
+    pub origin: Option<(Oid, usize)>,
 }
 
 impl ScopeColumn {
     /// A column of that name.
     pub(crate) fn new(name: impl Into<String>, ty: ColumnType) -> ScopeColumn {
-        ScopeColumn { name: name.into(), ty, dropped: false }
+        ScopeColumn { name: name.into(), ty, dropped: false, origin: None }
     }
 }
 
@@ -64,8 +70,10 @@ const EXCLUDED: &str = "excluded";
 impl Scope {
     /// The columns of a table known by that name.
     pub(crate) fn of_table(table: &catalog::TableDef, alias: Option<String>) -> Scope {
-        let columns = table.columns.iter().map(|column| ScopeColumn {
+        let users = matches!(table.kind, TableKind::Table | TableKind::View);
+        let columns = table.columns.iter().enumerate().map(|(index, column)| ScopeColumn {
             dropped: column.dropped,
+            origin: users.then_some((table.oid, index)),
             ..ScopeColumn::new(&column.name, column.ty)
         });
         Scope {
@@ -73,11 +81,39 @@ impl Scope {
             hidden: alias.as_ref().map(|_| table.name.clone()),
             table: Some(alias.unwrap_or_else(|| table.name.clone())),
             columns: columns.collect(),
-            has_system: table.kind != catalog::TableKind::View,
+            has_system: matches!(table.kind, TableKind::Table | TableKind::System),
             uses_system: false,
             has_excluded: false,
             wanted: vec![false; table.columns.len()],
         }
+    }
+
+    /// The columns of a query in FROM.
+    pub(crate) fn of_query(columns: &[OutputColumn], alias: String) -> Scope {
+        Scope {
+            table: Some(alias),
+            columns: columns.iter().map(|c| ScopeColumn::new(&c.name, c.ty)).collect(),
+            wanted: vec![false; columns.len()],
+            ..Scope::default()
+        }
+    }
+
+    /// Gives the first columns the names that stand behind the alias.
+    pub(super) fn rename(&mut self, names: Vec<String>) -> Result<()> {
+        let live: Vec<&mut ScopeColumn> =
+            self.columns.iter_mut().filter(|column| !column.dropped).collect();
+        if names.len() > live.len() {
+            let table = self.table.as_deref().unwrap_or("");
+            let (has, given) = (live.len(), names.len());
+            let message = format!(
+                "table \"{table}\" has {has} columns available but {given} columns specified"
+            );
+            return Err(Error::new(SqlState::INVALID_COLUMN_REFERENCE, message));
+        }
+        for (column, name) in live.into_iter().zip(names) {
+            (column.name, column.origin) = (name, None);
+        }
+        Ok(())
     }
 
     /// The names of the columns, for EXPLAIN.
@@ -89,8 +125,12 @@ impl Scope {
         own.chain(system).chain(excluded).collect()
     }
 
-    fn index_of(&self, name: &str) -> Option<(usize, ColumnType)> {
-        let own = self.columns.iter().position(|column| !column.dropped && column.name == name);
+    fn index_of(&self, name: &str, names: Names<'_>) -> Option<(usize, ColumnType)> {
+        let is = |column: &ScopeColumn| match (column.origin, names) {
+            (Some((relation, index)), Names::Stored) => name == column_mark(relation, index),
+            _ => column.name == name,
+        };
+        let own = self.columns.iter().position(|column| !column.dropped && is(column));
         if let Some(index) = own {
             return Some((index, self.columns[index].ty));
         }
@@ -104,7 +144,7 @@ impl Scope {
 impl Binder<'_> {
     /// The column of that name, if there is one.
     pub(super) fn find_column(&mut self, name: &str) -> Option<Expr> {
-        let (index, ty) = self.scope.index_of(name)?;
+        let (index, ty) = self.scope.index_of(name, self.names)?;
         Some(self.column(index, ty))
     }
 
@@ -127,6 +167,7 @@ impl Binder<'_> {
             return Err(Error::new(SqlState::AMBIGUOUS_COLUMN, message).at(position));
         }
         if let Some(column) = self.find_column(&name) {
+            self.note_column(&column, ident.span, ident.span);
             return Ok(column.at(at));
         }
         if ident.quote_style.is_none()
@@ -158,7 +199,11 @@ impl Binder<'_> {
         }
         self.check_table(schema.map(String::as_str), table).map_err(|e| e.at(position))?;
         match self.find_column(column) {
-            Some(found) => Ok(found.at(idents.first().map_or(0, |first| self.place(first.span)))),
+            Some(found) => {
+                let [first, .., last] = idents else { return Ok(found) };
+                self.note_column(&found, first.span, last.span);
+                Ok(found.at(self.place(first.span)))
+            }
             None => Err(undefined_column(column, Some(table)).at(position)),
         }
     }

@@ -1,4 +1,4 @@
-//! Queries: SELECT over one table or none, VALUES, TABLE.
+//! Queries: SELECT over one source or none, VALUES, TABLE.
 
 use sqlparser::ast::{
     Distinct as AstDistinct, Expr as AstExpr, GroupByExpr, Query as AstQuery, Select, SelectFlavor,
@@ -17,6 +17,7 @@ use super::{Aggregates, BindContext, Binder, Context, Scope};
 use crate::error::{Error, Result};
 use crate::expr::{Expr, Node};
 use crate::output::OutputColumn;
+use crate::plan::flatten::flatten;
 use crate::planned::{Distinct, First, Query, RowSource, TableSource};
 use crate::values::names::base;
 
@@ -71,12 +72,15 @@ pub(crate) fn bind_query(
         fetch: fetch.as_ref(),
     };
     // As in PostgreSQL, who locks rows locks their table a little more strongly.
-    let mode = if wanted.is_some() { LockMode::RowShare } else { LockMode::AccessShare };
+    let least = if wanted.is_some() { LockMode::RowShare } else { LockMode::AccessShare };
+    let mode = context.mode.max(least);
     match body.as_ref() {
         SetExpr::Select(select) => {
-            let mut bound = bind_select(context, select, clauses, unknowns, mode)?;
-            locking::apply(context, wanted, &mut bound)?;
-            Ok(bound)
+            let bound = bind_select(context, select, clauses, unknowns, mode)?;
+            if let Some(wanted) = &wanted {
+                locking::check(context, wanted, &bound)?;
+            }
+            locking::apply(wanted, flatten(bound))
         }
         SetExpr::Values(values) => bind_values(context, values, clauses, unknowns),
         SetExpr::Query(inner) if clauses.is_empty() && wanted.is_none() => {
@@ -114,6 +118,7 @@ fn bind_select(
     let mut binder = context.binder(scope);
     binder.aggregates_here = Aggregates::Allowed;
     let targets = binder.bind_targets(projection, unknowns)?;
+    binder.note_targets(targets.iter().map(|target| target.name.clone()));
     finish(binder, source, targets, parts, clauses)
 }
 
@@ -221,8 +226,13 @@ fn finish(
         }),
         other => other,
     };
+    let qualifier = match &source {
+        RowSource::Query(derived) => Some(derived.alias.clone()),
+        _ => None,
+    };
     Ok(Query {
         source,
+        qualifier,
         names,
         filter,
         grouping,
@@ -328,6 +338,7 @@ impl Binder<'_> {
                         let message = "SELECT * with no tables specified is not valid";
                         return Err(Error::syntax(message).at(self.position(item.span())));
                     }
+                    self.note_star(None, options.wildcard_token.0.span);
                     targets.extend(self.all_columns());
                 }
                 SelectItem::QualifiedWildcard(kind, options) => {
@@ -343,6 +354,7 @@ impl Binder<'_> {
                         _ => return Err(Error::unsupported("a name of so many parts")),
                     };
                     self.check_table(schema, table).map_err(|error| error.at(position))?;
+                    self.note_star(Some(name.span()), options.wildcard_token.0.span);
                     targets.extend(self.all_columns());
                 }
                 SelectItem::ExprWithAliases { .. } => {

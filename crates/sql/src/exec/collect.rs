@@ -33,6 +33,8 @@ pub(super) struct Collector<'a> {
     offset: u64,
     passed: u64,
     shown: u64,
+    /// Whether the sink wants no more.
+    ended: bool,
     memory: Memory,
     seen: HashSet<Vec<u8>>,
     /// Rows to be sorted. Those that are to be locked carry their place as a last value.
@@ -67,6 +69,7 @@ impl<'a> Collector<'a> {
             offset: offset.unwrap_or(0),
             passed: 0,
             shown: 0,
+            ended: false,
             memory: Memory::new(execution.session.work_mem()),
             seen: HashSet::new(),
             held: Vec::new(),
@@ -76,7 +79,8 @@ impl<'a> Collector<'a> {
 
     /// Whether no further row can be shown.
     pub(super) fn is_full(&self) -> bool {
-        self.limit == Some(0)
+        self.ended
+            || self.limit == Some(0)
             || (self.query.sort.is_empty() && self.limit.is_some_and(|limit| self.shown >= limit))
     }
 
@@ -177,7 +181,8 @@ impl<'a> Collector<'a> {
             return Ok(());
         }
         self.shown += 1;
-        self.sink.row(&values[..self.query.columns.len()])
+        self.ended = self.sink.row(&values[..self.query.columns.len()])? == Flow::Stop;
+        Ok(())
     }
 
     fn hold(&mut self, row: Row) -> Result<()> {
@@ -201,7 +206,7 @@ impl<'a> Collector<'a> {
         let mut held = std::mem::take(&mut self.held);
         sort(&mut held, self.query)?;
         for row in held {
-            if self.limit.is_some_and(|limit| self.shown >= limit) {
+            if self.ended || self.limit.is_some_and(|limit| self.shown >= limit) {
                 break;
             }
             let values: SmallVec<[Cow<'_, Datum>; 8]> = row.iter().map(Cow::Borrowed).collect();

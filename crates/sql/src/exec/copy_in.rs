@@ -7,7 +7,7 @@ use types::{Datum, Row, SqlState};
 
 use super::modify::{check_not_null, check_row};
 use super::{Execution, foreign};
-use crate::bind::{BindContext, TableName, bind_checks, copy_columns, default_of, open_for_change};
+use crate::bind::{BindContext, TableName, bind_checks, copy_columns, default_of, open_for_copy};
 use crate::copy::options::{CopyOptions, Header, check};
 use crate::copy::{Fields, bad_format, csv, text};
 use crate::error::{Error, Result};
@@ -17,7 +17,6 @@ use crate::parse::{CopyStatement, CopySubject};
 use crate::planned::Check;
 use crate::values;
 use catalog::TableDef;
-use txn::LockMode;
 
 /// The longest record of CSV, over all its lines.
 const RECORD_MAX: usize = 64 << 20;
@@ -98,7 +97,7 @@ pub(crate) fn copy_from(
         return Err(Error::internal("COPY FROM of a query"));
     };
     let name = TableName::from_parts(name.clone(), at.unwrap_or(0) as u32)?;
-    let table = open_for_change(context, &name, LockMode::RowExclusive)?;
+    let table = open_for_copy(context, &name)?;
     if *filtered {
         return Err(Error::unsupported("COPY FROM … WHERE"));
     }

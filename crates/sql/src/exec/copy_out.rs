@@ -1,5 +1,6 @@
 //! COPY … TO STDOUT.
 
+use catalog::TableKind;
 use types::Datum;
 
 use super::{Execution, OutRow, query};
@@ -68,6 +69,11 @@ fn whole_table(
     columns: &[(String, Option<usize>)],
 ) -> Result<Query> {
     let table = context.tables.table(name, LockMode::AccessShare)?;
+    if table.kind == TableKind::View {
+        let message = format!("cannot copy from view \"{}\"", table.name);
+        return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
+            .hint("Try the COPY (SELECT ...) TO variant."));
+    }
     let columns = copy_columns(&table, columns)?;
     let targets = columns
         .iter()
@@ -80,6 +86,7 @@ fn whole_table(
     Ok(Query {
         columns: shown.collect(),
         names: table.columns.iter().map(|column| column.name.clone()).collect(),
+        qualifier: None,
         source: RowSource::Table(TableSource {
             wanted: (0..table.columns.len()).map(|column| columns.contains(&column)).collect(),
             table,

@@ -59,11 +59,11 @@ pub(super) fn check_table(table: &TableDef, verb: &str) -> Result<()> {
             SqlState::INSUFFICIENT_PRIVILEGE,
             format!("permission denied: \"{}\" is a system catalog", table.name),
         )),
-        TableKind::Index(_) => {
+        TableKind::Index(_) | TableKind::View => {
             let message = format!("\"{}\" is not a table", table.name);
             Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message))
         }
-        TableKind::View => {
+        TableKind::Virtual => {
             let message = format!("\"{}\" is not a table: cannot {verb} it", table.name);
             Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message))
         }

@@ -57,6 +57,11 @@ pub(super) fn create_index(
     let table = storage
         .open(&create.table, LockMode::Share)?
         .ok_or_else(|| undefined_table(&create.table).without_position())?;
+    if table.kind == TableKind::View {
+        let message = format!("cannot create index on relation \"{}\"", table.name);
+        return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
+            .detail("This operation is not supported for views."));
+    }
     check_table(&table, "index")?;
     let mut columns = Vec::with_capacity(create.columns.len());
     for column in &create.columns {
@@ -112,10 +117,10 @@ fn open_in(storage: &Rc<dyn Storage>, name: &TableName, mode: LockMode) -> Resul
         let TableKind::Index(table) = found.kind else {
             let message = format!("\"{}\" is not an index", name.name);
             let error = Error::new(SqlState::WRONG_OBJECT_TYPE, message);
-            return Err(if found.kind == TableKind::Table {
-                error.hint("Use DROP TABLE to remove a table.")
-            } else {
-                error
+            return Err(match found.kind {
+                TableKind::Table => error.hint("Use DROP TABLE to remove a table."),
+                TableKind::View => error.hint("Use DROP VIEW to remove a view."),
+                _ => error,
             });
         };
         let table = storage.define(|catalog, tx| catalog.find_by_oid(tx, table))?;
@@ -142,6 +147,10 @@ pub(super) fn reindex(execution: &Execution<'_>, reindex: &Reindex) -> Result<St
         let table = storage
             .open(&reindex.name, LockMode::AccessExclusive)?
             .ok_or_else(|| undefined_table(&reindex.name).without_position())?;
+        if table.kind == TableKind::View {
+            let message = format!("\"{}\" is not a table or materialized view", table.name);
+            return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message));
+        }
         check_table(&table, "reindex")?;
         let indexes = table.indexes.clone();
         (table, indexes)

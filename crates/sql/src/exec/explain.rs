@@ -5,7 +5,7 @@
 //! ANALYZE the statement runs, its rows are thrown away, and what was counted is shown: the time of
 //! the whole at the top node, rows at every node.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
 use catalog::{TableDef, quote_identifier};
@@ -18,7 +18,8 @@ use crate::expr::deparse::deparse;
 use crate::expr::{Expr, Node as ExprNode};
 use crate::plan::cost;
 use crate::planned::{
-    ConflictAction, Distinct, First, InsertSource, OnConflict, Plan, Query, RowSource, TableSource,
+    ConflictAction, Derived, Distinct, First, InsertSource, OnConflict, Plan, Query, RowSource,
+    TableSource,
 };
 use crate::storage::Usage;
 
@@ -48,8 +49,12 @@ pub(crate) struct Counts {
     pub removed: Cell<u64>,
     /// Groups that HAVING let pass.
     pub groups: Cell<u64>,
+    /// Rows that came out.
+    pub shown: Cell<u64>,
     /// Rows looked for in the table by an index.
     pub fetched: Cell<u64>,
+    /// What the query counted that this one reads.
+    pub below: RefCell<Option<Box<Counts>>>,
 }
 
 /// A node of the plan.
@@ -289,7 +294,7 @@ fn scan_node(
     analyzed: Option<u64>,
 ) -> Result<Node> {
     let TableSource { table, alias, path, .. } = source;
-    let is_view = table.kind == catalog::TableKind::View;
+    let is_view = table.kind == catalog::TableKind::Virtual;
     let mut details = Vec::new();
     if let Some(condition) = path.index.as_ref().and_then(|path| path.condition.as_ref()) {
         let text = deparse(condition, names);
@@ -343,6 +348,7 @@ fn source_node(execution: &Execution<'_>, query: &Query, analyzed: Option<u64>) 
         RowSource::Table(table) => {
             return scan_node(execution, table, filter, &query.names, analyzed);
         }
+        RowSource::Query(derived) => return derived_node(execution, query, derived, analyzed),
         RowSource::One => values_node(1, None),
         RowSource::Values(lists) => values_node(lists.len(), None),
         RowSource::Series { ty, .. } => Node {
@@ -360,14 +366,60 @@ fn source_node(execution: &Execution<'_>, query: &Query, analyzed: Option<u64>) 
     Ok(node)
 }
 
+/// The node of a query that another one reads, and above it the scan of its rows, if that does
+/// anything.
+fn derived_node(
+    execution: &Execution<'_>,
+    query: &Query,
+    derived: &Derived,
+    analyzed: Option<u64>,
+) -> Result<Node> {
+    let counts = execution.counts.below.take().map_or_else(Counts::default, |counts| *counts);
+    let shown = counts.shown.get();
+    let below = Execution { counts, ..execution.for_derived() };
+    let child = query_node(&below, &derived.query, analyzed.map(|_| shown))?;
+    if is_trivial(query) {
+        return Ok(child);
+    }
+    let mut details = Vec::new();
+    push_filter(execution, query.filter.as_ref(), &qualified(query), analyzed, &mut details);
+    let (share, operators) = if query.filter.is_some() { (1.0 / 3.0, 1.0) } else { (1.0, 0.0) };
+    let cost = (child.cost.0, child.cost.1 + (0.01 + 0.0025 * operators) * child.rows);
+    Ok(Node {
+        title: format!("Subquery Scan on {}", quote_identifier(&derived.alias)),
+        details,
+        cost,
+        rows: (child.rows * share).max(1.0),
+        width: width_of(derived.query.columns.iter().map(|column| column.ty)),
+        actual: analyzed.map(|_| execution.counts.passed.get()),
+        child: Some(Box::new(child)),
+    })
+}
+
+/// Whether a query takes the rows of the one that it reads as they are.
+fn is_trivial(query: &Query) -> bool {
+    let RowSource::Query(derived) = &query.source else { return false };
+    let in_order =
+        query.targets.iter().enumerate().all(|(n, target)| target.node == ExprNode::Column(n));
+    let all = query.targets.len() == derived.query.columns.len();
+    query.filter.is_none() && (query.grouping.is_some() || (in_order && all))
+}
+
+/// The names of the columns of the source, as they stand above its scan.
+fn qualified(query: &Query) -> Vec<String> {
+    let Some(qualifier) = &query.qualifier else { return query.names.clone() };
+    let qualifier = quote_identifier(qualifier);
+    query.names.iter().map(|name| format!("{qualifier}.{name}")).collect()
+}
+
 /// The node of a query, with those of its parts below it.
 fn query_node(execution: &Execution<'_>, query: &Query, rows: Option<u64>) -> Result<Node> {
     let mut node = source_node(execution, query, rows)?;
-    let mut names = query.names.clone();
+    let mut names = qualified(query);
     if query.first == First::Row {
         node = first_row(node);
     } else if let Some(grouping) = &query.grouping {
-        let group_names = group_names(grouping, &query.names);
+        let group_names = group_names(grouping, &names);
         let grouped = grouping.grouped;
         let mut details = Vec::new();
         if grouped && !grouping.keys.is_empty() {

@@ -35,6 +35,7 @@ use crate::functions::Environment as _;
 use crate::output::{Output, OutputColumn, TextRow};
 use crate::planned::Plan;
 use crate::session::Context;
+use crate::storage::Flow;
 use crate::values;
 pub(crate) use copy_in::{Reader, copy_from};
 pub(crate) use copy_out::copy_to;
@@ -49,13 +50,13 @@ pub(crate) type OutRow<'a> = [Cow<'a, Datum>];
 
 /// Where rows go.
 pub(crate) trait Sink {
-    /// Takes a row.
-    fn row(&mut self, row: &OutRow<'_>) -> Result<()>;
+    /// Takes a row; says whether it wants more.
+    fn row(&mut self, row: &OutRow<'_>) -> Result<Flow>;
 }
 
 impl<F: FnMut(&OutRow<'_>) -> Result<()>> Sink for F {
-    fn row(&mut self, row: &OutRow<'_>) -> Result<()> {
-        self(row)
+    fn row(&mut self, row: &OutRow<'_>) -> Result<Flow> {
+        self(row).map(|()| Flow::Continue)
     }
 }
 
@@ -75,6 +76,11 @@ impl<'a> Execution<'a> {
     /// An execution with these parameters.
     pub(crate) fn new(session: &'a Context, params: &'a [Datum]) -> Execution<'a> {
         Execution { session, params, counts: Counts::default(), events: RefCell::default() }
+    }
+
+    /// An execution of a query that the one at hand reads.
+    fn for_derived(&self) -> Execution<'a> {
+        Execution::new(self.session, self.params)
     }
 
     pub(crate) fn evaluator(&self) -> EvalContext<'a> {
@@ -161,7 +167,7 @@ impl<'a> ClientSink<'a> {
 }
 
 impl Sink for ClientSink<'_> {
-    fn row(&mut self, row: &OutRow<'_>) -> Result<()> {
+    fn row(&mut self, row: &OutRow<'_>) -> Result<Flow> {
         self.session.send_warnings(self.out)?;
         self.open()?;
         let style = self.session.style();
@@ -173,6 +179,6 @@ impl Sink for ClientSink<'_> {
             }
         }
         self.out.row(&self.text)?;
-        Ok(())
+        Ok(Flow::Continue)
     }
 }

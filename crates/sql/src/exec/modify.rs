@@ -192,7 +192,7 @@ fn send_as_is(
 ) -> Result<()> {
     let values: Result<Vec<Cow<'_, Datum>>> =
         returning.targets.iter().map(|target| evaluator.eval(target, row)).collect();
-    sink.row(&values?)
+    sink.row(&values?).map(|_| ())
 }
 
 fn passes(

@@ -55,5 +55,7 @@ pub(super) fn run<'a>(
             })?;
         }
     }
-    collector.finish()
+    let shown = collector.finish()?;
+    counts.shown.set(shown);
+    Ok(shown)
 }

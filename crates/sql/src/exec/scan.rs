@@ -3,11 +3,11 @@
 use catalog::TableKind;
 use types::{ColumnType, Datum, Row};
 
-use super::Execution;
 use super::ranges::ranges;
+use super::{Execution, OutRow, Sink};
 use crate::bind::scope::SYSTEM_COLUMNS;
 use crate::error::{Error, Result};
-use crate::planned::{RowSource, TableSource};
+use crate::planned::{Query, RowSource, TableSource};
 use crate::storage::{Flow, IndexScan, Version};
 use types::TupleId;
 
@@ -43,7 +43,33 @@ pub(super) fn each_row(
             let [start, stop, step] = bounds;
             series(execution, [start?, stop?, step?], *ty, visit)
         }
+        RowSource::Query(derived) => each_derived_row(execution, &derived.query, visit),
     }
+}
+
+/// Calls for each row of a query that another one reads. It is run while it is read: nothing is kept
+/// of it but what its own parts keep.
+fn each_derived_row(
+    execution: &Execution<'_>,
+    query: &Query,
+    visit: &mut dyn FnMut(&[Datum]) -> Result<Flow>,
+) -> Result<()> {
+    /// Hands rows to the outer query.
+    struct ToOuter<'v> {
+        visit: &'v mut dyn FnMut(&[Datum]) -> Result<Flow>,
+        row: Row,
+    }
+    impl Sink for ToOuter<'_> {
+        fn row(&mut self, row: &OutRow<'_>) -> Result<Flow> {
+            self.row.clear();
+            self.row.extend(row.iter().map(|value| value.clone().into_owned()));
+            (self.visit)(&self.row)
+        }
+    }
+    let inner = execution.for_derived();
+    let done = super::query::run(&inner, query, &mut ToOuter { visit, row: Row::new() });
+    *execution.counts.below.borrow_mut() = Some(Box::new(inner.counts));
+    done.map(|_| ())
 }
 
 fn check_interrupts(execution: &Execution<'_>, number: u32) -> Result<()> {
@@ -101,7 +127,7 @@ pub(super) fn each_version(
     visit: &mut dyn FnMut(TupleId, &mut Row) -> Result<Flow>,
 ) -> Result<()> {
     let table = &source.table;
-    if table.kind == TableKind::View {
+    if table.kind == TableKind::Virtual {
         return each_view_row(execution, &table.name, visit);
     }
     let width = table.columns.len();

@@ -14,7 +14,7 @@ pub(crate) mod like;
 
 use types::{ColumnType, Datum};
 
-use crate::functions::Function;
+use crate::functions::{Function, Volatility};
 use crate::values::names::base;
 
 /// How deep a bound expression may be nested.
@@ -208,6 +208,14 @@ impl Expr {
                 visit(otherwise);
             }
         }
+    }
+
+    /// Whether it may have another value each time.
+    pub(crate) fn is_volatile(&self) -> bool {
+        self.any(&mut |part| match &part.node {
+            Node::Call { function, .. } => function.0.volatility == Volatility::Volatile,
+            _ => false,
+        })
     }
 
     /// Whether any part satisfies `is`.

@@ -26,7 +26,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use txn::{AdvisoryKey, LockMode, LockOwner};
-use types::{ColumnType, Datum, Lsn, SqlState};
+use types::{ColumnType, Datum, Lsn, Oid, SqlState};
 
 use crate::error::Result;
 use crate::values::Style;
@@ -125,6 +125,10 @@ pub(crate) trait Environment {
     fn warn(&self, code: SqlState, message: String);
     /// Bytes of the main fork of a table.
     fn relation_size(&self, name: &str) -> Result<i64>;
+    /// The query of a view, as text; NULL for a relation of another kind.
+    fn view_definition(&self, name: &str) -> Result<Datum>;
+    /// The same by the view's oid; NULL if there is none.
+    fn view_definition_by_oid(&self, oid: Oid) -> Result<Datum>;
     /// Checks an index, as a tree and against its table; `XX002` if it is damaged.
     fn check_index(&self, name: &str) -> Result<()>;
 }

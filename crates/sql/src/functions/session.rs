@@ -1,6 +1,6 @@
 //! Functions that ask the session or the server.
 
-use types::{ColumnType, Datum, SqlState};
+use types::{ColumnType, Datum, Oid, SqlState};
 
 use super::{Code, Environment, Function, LogPosition, Values, Volatility, mismatch};
 use crate::error::Result;
@@ -25,6 +25,14 @@ fn version() -> String {
 fn check_index(env: &dyn Environment, values: Values<'_, '_>) -> Result<Datum> {
     env.check_index(text_at(values, 0)?)?;
     text("")
+}
+
+/// The query of a view; whether it is to be pretty makes no difference.
+fn view_definition(env: &dyn Environment, values: Values<'_, '_>) -> Result<Datum> {
+    match values.first().map(AsRef::as_ref) {
+        Some(Datum::Oid(oid)) => env.view_definition_by_oid(Oid(*oid)),
+        _ => env.view_definition(text_at(values, 0)?),
+    }
 }
 
 pub(super) type SessionCode = fn(&dyn Environment, Values<'_, '_>) -> Result<Datum>;
@@ -174,6 +182,10 @@ pub(super) static TABLE: &[Function] = &[
     volatile("pg_relation_size", &[Text], Int8, |env, values| {
         Ok(Datum::Int8(env.relation_size(text_at(values, 0)?)?))
     }),
+    stable("pg_get_viewdef", &[Text], Text, view_definition),
+    stable("pg_get_viewdef", &[ColumnType::Oid], Text, view_definition),
+    stable("pg_get_viewdef", &[Text, Bool], Text, view_definition),
+    stable("pg_get_viewdef", &[ColumnType::Oid, Bool], Text, view_definition),
     volatile("bt_index_check", &[Text], Text, check_index),
     volatile("bt_index_check", &[Text, Bool], Text, check_index),
     stable("current_setting", &[Text], Text, setting),

@@ -10,17 +10,19 @@ use crate::error::Result;
 /// Something that was read, or the name of what is not supported.
 type Supported<T> = std::result::Result<T, &'static str>;
 
-/// Reads what stands behind ALTER TABLE.
-pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Supported<AlterTable>> {
+/// Reads what stands behind ALTER TABLE, or ALTER VIEW.
+pub(super) fn parse(cursor: &mut Cursor<'_>, view: bool) -> Result<Supported<AlterTable>> {
     let if_exists = cursor.words(&["IF", "EXISTS"]);
-    let _ = cursor.word("ONLY");
+    let _ = !view && cursor.word("ONLY");
     let name = table_name(cursor)?;
-    let _ = cursor.token(&Token::Mul);
+    let _ = !view && cursor.token(&Token::Mul);
     let mut actions = Vec::new();
     if cursor.word("RENAME") {
         actions.push(Alteration::Rename(rename(cursor)?));
     } else if cursor.words(&["SET", "SCHEMA"]) {
         actions.push(Alteration::SetSchema(cursor.name()?));
+    } else if view {
+        return Ok(Err("this form of ALTER VIEW"));
     } else {
         loop {
             match action(cursor)? {
@@ -32,7 +34,7 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Supported<AlterTable>> {
             }
         }
     }
-    Ok(Ok(AlterTable { name, if_exists, actions }))
+    Ok(Ok(AlterTable { view, name, if_exists, actions }))
 }
 
 fn rename(cursor: &mut Cursor<'_>) -> Result<Rename> {

@@ -4,7 +4,7 @@ use sqlparser::ast;
 use sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
-use super::{Statement, alter};
+use super::{CreateView, Statement, alter, view};
 use crate::bind::TableName;
 use crate::error::Result;
 
@@ -15,8 +15,10 @@ pub(crate) enum Definition {
     CreateSchema { name: String, if_not_exists: bool },
     /// DROP
     Drop(Drop),
-    /// ALTER TABLE
+    /// ALTER TABLE, ALTER VIEW
     AlterTable(AlterTable),
+    /// CREATE VIEW
+    CreateView(CreateView),
 }
 
 /// DROP of things of one kind.
@@ -38,10 +40,11 @@ pub(crate) enum DropKind {
     Table,
     Index,
     Schema,
+    View,
 }
 
 impl DropKind {
-    const ALL: [DropKind; 3] = [DropKind::Table, DropKind::Index, DropKind::Schema];
+    const ALL: [DropKind; 4] = [DropKind::Table, DropKind::Index, DropKind::Schema, DropKind::View];
 
     /// As the command has it.
     fn word(self) -> &'static str {
@@ -49,6 +52,7 @@ impl DropKind {
             DropKind::Table => "TABLE",
             DropKind::Index => "INDEX",
             DropKind::Schema => "SCHEMA",
+            DropKind::View => "VIEW",
         }
     }
 
@@ -58,13 +62,16 @@ impl DropKind {
             DropKind::Table => "table",
             DropKind::Index => "index",
             DropKind::Schema => "schema",
+            DropKind::View => "view",
         }
     }
 }
 
-/// ALTER TABLE
+/// ALTER TABLE, ALTER VIEW
 #[derive(Debug)]
 pub(crate) struct AlterTable {
+    /// Whether the command says VIEW.
+    pub view: bool,
     /// The table.
     pub name: TableName,
     /// Whether it is no error if there is none.
@@ -110,7 +117,10 @@ impl Definition {
         match self {
             Definition::CreateSchema { .. } => "CREATE SCHEMA".to_owned(),
             Definition::Drop(drop) => format!("DROP {}", drop.kind.word()),
-            Definition::AlterTable(_) => "ALTER TABLE".to_owned(),
+            Definition::AlterTable(alter) => {
+                (if alter.view { "ALTER VIEW" } else { "ALTER TABLE" }).to_owned()
+            }
+            Definition::CreateView(_) => "CREATE VIEW".to_owned(),
         }
     }
 }
@@ -126,8 +136,13 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
         return Ok(Some(unsupported(cursor, "DROP INDEX CONCURRENTLY")));
     } else if let Some(kind) = dropped_kind(cursor) {
         Definition::Drop(drop_of(cursor, kind)?)
-    } else if cursor.words(&["ALTER", "TABLE"]) {
-        match alter::parse(cursor)? {
+    } else if let Some(created) = view::parse(cursor)? {
+        match created {
+            Ok(created) => Definition::CreateView(created),
+            Err(what) => return Ok(Some(unsupported(cursor, what))),
+        }
+    } else if let Some(view) = altered_view(cursor) {
+        match alter::parse(cursor, view)? {
             Ok(alter) => Definition::AlterTable(alter),
             Err(what) => return Ok(Some(unsupported(cursor, what))),
         }
@@ -150,6 +165,12 @@ fn create_schema(cursor: &mut Cursor<'_>) -> Result<Option<Definition>> {
     let name = cursor.name()?;
     let whole = cursor.peek().is_none();
     Ok(whole.then_some(Definition::CreateSchema { name, if_not_exists }))
+}
+
+/// Takes ALTER TABLE or ALTER VIEW; says whether it is the latter.
+fn altered_view(cursor: &mut Cursor<'_>) -> Option<bool> {
+    let view = cursor.words(&["ALTER", "VIEW"]);
+    (view || cursor.words(&["ALTER", "TABLE"])).then_some(view)
 }
 
 fn dropped_kind(cursor: &mut Cursor<'_>) -> Option<DropKind> {

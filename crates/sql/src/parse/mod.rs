@@ -24,6 +24,7 @@ mod set_columns;
 mod source;
 mod utility;
 mod vacuum;
+mod view;
 
 use std::rc::Rc;
 
@@ -47,6 +48,7 @@ pub(crate) use set_columns::SET_COLUMNS;
 pub(crate) use source::Source;
 pub(crate) use utility::{Access, TransactionModes};
 pub(crate) use vacuum::{Maintenance, Target};
+pub(crate) use view::{CreateView, read_query, stored_tokens};
 
 /// How deep sqlparser may go; each level costs it kilobytes of stack.
 const PARSER_DEPTH: usize = 100;
@@ -519,7 +521,8 @@ mod tests {
             other => panic!("{text}: {other:?}"),
         };
         assert_eq!(named("DROP INDEX CONCURRENTLY i"), "DROP INDEX CONCURRENTLY");
-        assert_eq!(named("DROP VIEW v"), "DROP VIEW");
+        assert_eq!(named("DROP ROLE r"), "DROP ROLE");
+        assert_eq!(named("CREATE TEMP VIEW v AS SELECT 1"), "CREATE TEMP VIEW");
         assert_eq!(named("ALTER INDEX i RENAME TO j"), "ALTER INDEX");
         assert_eq!(named("LISTEN x"), "LISTEN");
     }

@@ -11,6 +11,8 @@ pub(crate) struct Source {
     text: String,
     /// The number of characters before each line but the first.
     lines: Vec<u32>,
+    /// Whether nobody is to be told places: it is not the text of the request.
+    hidden: bool,
 }
 
 impl Source {
@@ -24,11 +26,20 @@ impl Source {
                 }
             }
         }
-        Source { text: text.to_owned(), lines }
+        Source { text: text.to_owned(), lines, hidden: false }
+    }
+
+    /// The source of a text that the client has not sent: its places are told to nobody.
+    pub(crate) fn without_places(text: &str) -> Source {
+        Source { hidden: true, ..Source::new(text) }
     }
 
     /// The place in characters from 1; 0 for a place that is not known.
     pub(crate) fn place(&self, location: Location) -> u32 {
+        if self.hidden { 0 } else { self.place_in(location) }
+    }
+
+    fn place_in(&self, location: Location) -> u32 {
         let before = match location.line {
             0 => return 0,
             1 => 0,
@@ -53,7 +64,7 @@ impl Source {
 
     /// The text from one place to another.
     pub(crate) fn slice(&self, start: Location, end: Location) -> &str {
-        let (start, end) = (self.byte(self.place(start)), self.byte(self.place(end)));
+        let (start, end) = (self.byte(self.place_in(start)), self.byte(self.place_in(end)));
         self.text.get(start..end).unwrap_or("")
     }
 

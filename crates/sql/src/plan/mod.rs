@@ -16,6 +16,7 @@
 
 pub(crate) mod conditions;
 pub(crate) mod cost;
+pub(crate) mod flatten;
 pub(crate) mod path;
 
 use catalog::TableKind;
@@ -75,7 +76,7 @@ impl<'a> Planner<'a> {
 
     fn cheapest(&self, wish: &Wish<'_>) -> Result<Option<Candidate>> {
         let table = &wish.source.table;
-        if table.kind == TableKind::View {
+        if table.kind == TableKind::Virtual {
             return Ok(None);
         }
         let size = Size::of(table, self.storage.pages(table)?);
@@ -89,6 +90,9 @@ impl<'a> Planner<'a> {
 
     /// Chooses for the table of a query.
     pub(crate) fn query(&self, query: &mut Query) -> Result<()> {
+        if let RowSource::Query(derived) = &mut query.source {
+            return self.query(&mut derived.query);
+        }
         let RowSource::Table(source) = &query.source else { return Ok(()) };
         let mut parts = parts_of(query.filter.as_ref());
         let extreme = query.grouping.as_ref().and_then(extreme_of);
@@ -177,12 +181,20 @@ fn extreme_of(grouping: &Grouping) -> Option<(usize, SortKey)> {
     keys.is_empty().then_some((column, key))
 }
 
+/// The query that reads no other.
+fn innermost(mut query: &Query) -> &Query {
+    while let RowSource::Query(derived) = &query.source {
+        query = &derived.query;
+    }
+    query
+}
+
 /// Whether the plan of a statement with parameters might be better with the values themselves: a
 /// LIKE with a parameter, whose pattern an index could look up.
 pub(crate) fn depends_on_values(plan: &Plan) -> bool {
     let (source, filter) = match plan {
-        Plan::Query(query) => match &query.source {
-            RowSource::Table(source) => (source, &query.filter),
+        Plan::Query(query) => match innermost(query) {
+            Query { source: RowSource::Table(source), filter, .. } => (source, filter),
             _ => return false,
         },
         Plan::Update(update) => (&update.source, &update.filter),

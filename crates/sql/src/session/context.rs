@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use catalog::TableKind;
 use config::{ByteaOutput, Settings};
-use types::{Lsn, Row};
+use types::{Datum, Lsn, Oid, Row};
 
 use super::settings::SessionSettings;
 use crate::bind::TableName;
@@ -18,6 +19,7 @@ use crate::storage::Storage;
 use crate::values::Style;
 use crate::values::datetime::Now;
 use crate::views::Views;
+use crate::views::definitions::{self, WhichView};
 use sys::process::Signal;
 use txn::{AdvisoryKey, LockMode};
 
@@ -233,6 +235,9 @@ impl Context {
             let settings = self.settings.borrow();
             return Ok(crate::views::settings_rows(&settings.current, &settings.base));
         }
+        if name == "pg_views" {
+            return definitions::rows(self.storage.as_ref());
+        }
         match self.storage.view(name)? {
             Some(rows) => Ok(rows),
             None => Err(Error::internal(format!("view \"{name}\" has no rows"))),
@@ -321,9 +326,25 @@ impl Environment for Context {
         self.warnings.borrow_mut().push(Report::new(code, message));
     }
 
+    fn view_definition(&self, name: &str) -> Result<Datum> {
+        let name = parse_name(name)?;
+        if self.views.find(&name).is_some() {
+            return Ok(Datum::Null);
+        }
+        let which = WhichView::Name(name.clone());
+        let found = definitions::definition(self.storage.as_ref(), &which)?;
+        found.ok_or_else(|| undefined_table(&name))
+    }
+
+    fn view_definition_by_oid(&self, oid: Oid) -> Result<Datum> {
+        let found = definitions::definition(self.storage.as_ref(), &WhichView::Oid(oid))?;
+        Ok(found.unwrap_or(Datum::Null))
+    }
+
     fn relation_size(&self, name: &str) -> Result<i64> {
         let name = parse_name(name)?;
         match self.storage.open(&name, LockMode::AccessShare)? {
+            Some(table) if table.kind == TableKind::View => Ok(0),
             Some(table) => {
                 let pages = i64::from(self.storage.pages(&table)?);
                 Ok(pages * types::PAGE_SIZE as i64)

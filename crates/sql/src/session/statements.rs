@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use config::IsolationLevel;
 use sqlparser::ast::Statement as AstStatement;
+use txn::LockMode;
 use types::{ColumnType, Datum, SqlState};
 
 use super::cache::KeptPlan;
@@ -15,6 +16,7 @@ use super::transaction::Block;
 use super::{Context, Session, Weight, transaction_is_aborted, warning};
 use crate::bind::locking::clause;
 use crate::bind::names::fold;
+use crate::bind::stored::Names;
 use crate::bind::{
     BindContext, Parameters, Unknowns, bind_create, bind_create_index, bind_delete, bind_insert,
     bind_query, bind_truncate, bind_update,
@@ -192,7 +194,7 @@ impl Session {
     /// `25006` for what writes in a transaction that may not.
     pub(super) fn check_read_only(&self, plan: &Plan) -> Result<()> {
         match plan {
-            Plan::Query(query) => match query.locking {
+            Plan::Query(query) => match query.any_locking() {
                 None => Ok(()),
                 Some(locking) => {
                     self.refuse_if_read_only(&format!("SELECT {}", clause(locking.mode)))
@@ -344,7 +346,15 @@ pub(super) fn bind_context<'a>(
     params: &'a Parameters,
     tables: &'a UsedTables<'a>,
 ) -> BindContext<'a> {
-    BindContext { env: context, source, params, tables }
+    BindContext {
+        env: context,
+        source,
+        params,
+        tables,
+        names: Names::Plain,
+        within: None,
+        mode: LockMode::AccessShare,
+    }
 }
 
 impl Context {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use catalog::{TableDef, TableKind};
 use txn::LockMode;
-use types::SqlState;
+use types::{Oid, SqlState};
 
 use super::Context;
 use super::cache::KeptPlan;
@@ -17,11 +17,20 @@ use crate::exec::undefined_table;
 /// A table that a plan was made for.
 #[derive(Debug)]
 pub(super) struct UsedTable {
-    pub name: TableName,
+    pub named: Named,
     pub mode: LockMode,
     pub table: Rc<TableDef>,
     /// How many pages it had; 0 where nothing depends on it.
     pub pages: u32,
+}
+
+/// How a statement names a table.
+#[derive(Debug)]
+pub(super) enum Named {
+    /// By its name.
+    Name(TableName),
+    /// By its oid: the query of a view does.
+    Oid(Oid),
 }
 
 /// Finds tables and notes which.
@@ -42,7 +51,23 @@ impl<'a> UsedTables<'a> {
 
 impl Tables for UsedTables<'_> {
     fn table(&self, name: &TableName, mode: LockMode) -> Result<Rc<TableDef>> {
-        let table = find(self.context, name, mode)?.ok_or_else(|| undefined_table(name))?;
+        let named = Named::Name(name.clone());
+        let table = find(self.context, &named, mode)?.ok_or_else(|| undefined_table(name))?;
+        self.note(named, mode, table)
+    }
+
+    fn table_by_oid(&self, oid: Oid, mode: LockMode) -> Result<Rc<TableDef>> {
+        let named = Named::Oid(oid);
+        let table = find(self.context, &named, mode)?;
+        let table = table.ok_or_else(|| {
+            Error::internal(format!("view uses relation {}, which is not there", oid.0))
+        })?;
+        self.note(named, mode, table)
+    }
+}
+
+impl UsedTables<'_> {
+    fn note(&self, named: Named, mode: LockMode, table: Rc<TableDef>) -> Result<Rc<TableDef>> {
         if matches!(table.kind, TableKind::Index(_)) {
             let message = format!("cannot open relation \"{}\"", table.name);
             return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
@@ -50,18 +75,21 @@ impl Tables for UsedTables<'_> {
         }
         let pages =
             if table.indexes.is_empty() { 0 } else { self.context.storage.pages(&table)? };
-        let noted = UsedTable { name: name.clone(), mode, table: Rc::clone(&table), pages };
+        let noted = UsedTable { named, mode, table: Rc::clone(&table), pages };
         self.used.borrow_mut().push(noted);
         Ok(table)
     }
 }
 
 /// The table or view of that name.
-fn find(context: &Context, name: &TableName, mode: LockMode) -> Result<Option<Rc<TableDef>>> {
-    if let Some(view) = context.views.find(name) {
-        return Ok(Some(view));
+fn find(context: &Context, named: &Named, mode: LockMode) -> Result<Option<Rc<TableDef>>> {
+    match named {
+        Named::Name(name) => match context.views.find(name) {
+            Some(view) => Ok(Some(view)),
+            None => context.storage.open(name, mode),
+        },
+        Named::Oid(oid) => context.storage.define(|catalog, tx| catalog.open_oid(tx, *oid, mode)),
     }
-    context.storage.open(name, mode)
 }
 
 /// A kept plan's tables are measured once in so many uses.
@@ -75,8 +103,8 @@ pub(super) fn still_stands(context: &Context, kept: &KeptPlan) -> Result<bool> {
     }
     kept.uses.set(kept.uses.get().wrapping_add(1));
     let measures = kept.uses.get().is_multiple_of(MEASURED_EVERY);
-    for UsedTable { name, mode, table, pages } in &kept.tables {
-        match find(context, name, *mode)? {
+    for UsedTable { named, mode, table, pages } in &kept.tables {
+        match find(context, named, *mode)? {
             Some(now) if Rc::ptr_eq(&now, table) => {}
             _ => return Ok(false),
         }

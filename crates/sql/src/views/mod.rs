@@ -5,6 +5,7 @@
 //! What they show was true at some moment while they were read, not all at the same one.
 
 pub(crate) mod columns;
+pub(crate) mod definitions;
 pub(crate) mod indexes;
 pub(crate) mod rows;
 pub(crate) mod tables;
@@ -182,6 +183,15 @@ pub(crate) static DEFINITIONS: &[ViewDefinition] = &[
         ],
     },
     ViewDefinition {
+        name: "pg_views",
+        columns: &[
+            ("schemaname", Text),
+            ("viewname", Text),
+            ("viewowner", Text),
+            ("definition", Text),
+        ],
+    },
+    ViewDefinition {
         name: "pg_settings",
         columns: &[
             ("name", Text),
@@ -268,7 +278,7 @@ fn table_of(place: usize) -> TableDef {
     let columns = definition.columns.iter().map(|(name, ty)| ColumnDef::new(*name, *ty)).collect();
     TableDef {
         oid: Oid(FIRST_OID + place as u32),
-        ..TableDef::new(SCHEMA, definition.name, TableKind::View, columns)
+        ..TableDef::new(SCHEMA, definition.name, TableKind::Virtual, columns)
     }
 }
 

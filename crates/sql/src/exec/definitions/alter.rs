@@ -1,4 +1,4 @@
-//! ALTER TABLE: finds and locks the table, and has the catalog change what it says of it.
+//! ALTER TABLE and ALTER VIEW: finds and locks the table, and has the catalog change what it says of it.
 //!
 //! Several actions of one command are done in PostgreSQL's order: what is dropped goes first, then
 //! columns are added and changed, constraints come last: keys, CHECKs, foreign keys.
@@ -9,7 +9,7 @@ mod rows;
 
 use std::rc::Rc;
 
-use catalog::TableDef;
+use catalog::{TableDef, TableKind};
 use txn::LockMode;
 use types::SqlState;
 
@@ -39,7 +39,7 @@ pub(super) fn alter_table(
     alter: &AlterTable,
     out: &mut dyn Output,
 ) -> Result<()> {
-    let AlterTable { name, if_exists, actions } = alter;
+    let AlterTable { view, name, if_exists, actions } = alter;
     let storage = &execution.session.storage;
     let mode = actions.iter().map(lock_mode).max().unwrap_or(LockMode::AccessExclusive);
     let Some(table) = storage.open(name, mode)? else {
@@ -49,12 +49,42 @@ pub(super) fn alter_table(
         }
         return Err(undefined_table(name).without_position());
     };
-    check_table(&table, "alter")?;
+    check_kind(&table, *view, actions)?;
     let mut alter = Alter { execution, context, table };
     let mut ordered: Vec<&Alteration> = actions.iter().collect();
     ordered.sort_by_key(|action| pass(action));
     for action in ordered {
         alter.apply(action, out)?;
+    }
+    Ok(())
+}
+
+/// Refuses what is no table, and what a view has not.
+fn check_kind(table: &TableDef, view: bool, actions: &[Alteration]) -> Result<()> {
+    let wrong = |message: String| Error::new(SqlState::WRONG_OBJECT_TYPE, message);
+    if table.kind != TableKind::View {
+        return match view {
+            true => Err(wrong(format!("\"{}\" is not a view", table.name))),
+            false => check_table(table, "alter"),
+        };
+    }
+    for action in actions {
+        let what = match action {
+            Alteration::SetSchema(_) | Alteration::Rename(_) => continue,
+            Alteration::SetDefault { .. } => {
+                return Err(Error::unsupported("a default of a view's column"));
+            }
+            Alteration::SetOptions(_) => return Err(Error::unsupported("options of a view")),
+            Alteration::AddColumn { .. } => "ADD COLUMN",
+            Alteration::DropColumn { .. } => "DROP COLUMN",
+            Alteration::AddConstraint(_) => "ADD CONSTRAINT",
+            Alteration::DropConstraint { .. } => "DROP CONSTRAINT",
+            Alteration::SetNotNull { not_null: true, .. } => "ALTER COLUMN ... SET NOT NULL",
+            Alteration::SetNotNull { .. } => "ALTER COLUMN ... DROP NOT NULL",
+        };
+        let name = &table.name;
+        let message = format!("ALTER action {what} cannot be performed on relation \"{name}\"");
+        return Err(wrong(message).detail("This operation is not supported for views."));
     }
     Ok(())
 }

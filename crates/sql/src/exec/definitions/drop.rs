@@ -85,7 +85,7 @@ fn find(execution: &Execution<'_>, kind: DropKind, name: &TableName) -> Result<O
 /// `42809` for a relation of another kind.
 fn check_kind(table: &TableDef, kind: DropKind) -> Result<()> {
     match (table.kind, kind) {
-        (TableKind::Table, DropKind::Table) => Ok(()),
+        (TableKind::Table, DropKind::Table) | (TableKind::View, DropKind::View) => Ok(()),
         (TableKind::System, _) => Err(Error::new(
             SqlState::INSUFFICIENT_PRIVILEGE,
             format!("permission denied: \"{}\" is a system catalog", table.name),
@@ -95,6 +95,8 @@ fn check_kind(table: &TableDef, kind: DropKind) -> Result<()> {
             let error = Error::new(SqlState::WRONG_OBJECT_TYPE, message);
             Err(match table.kind {
                 TableKind::Index(_) => error.hint("Use DROP INDEX to remove an index."),
+                TableKind::View => error.hint("Use DROP VIEW to remove a view."),
+                TableKind::Table => error.hint("Use DROP TABLE to remove a table."),
                 _ => error,
             })
         }

@@ -1,7 +1,8 @@
-//! Definitions that are read by hand: schemas, ALTER TABLE, DROP.
+//! Definitions that are read by hand: schemas, views, ALTER TABLE, DROP.
 
 mod alter;
 mod drop;
+mod view;
 
 use types::SqlState;
 
@@ -24,6 +25,7 @@ pub(crate) fn define(
             create_schema(execution, name, *if_not_exists, out)?;
         }
         Definition::Drop(what) => drop::drop_things(execution, what, out)?,
+        Definition::CreateView(create) => view::create_view(execution, context, create)?,
         Definition::AlterTable(alter) => alter::alter_table(execution, context, alter, out)?,
     }
     Ok(definition.tag())

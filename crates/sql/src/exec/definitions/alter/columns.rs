@@ -11,8 +11,6 @@ use super::super::notice;
 use super::{Alter, is};
 use crate::bind::{Behind, bind_column, bind_default, default_text, renamed_checks};
 use crate::error::{Error, Result};
-use crate::expr::{Expr, Node};
-use crate::functions::Volatility;
 use crate::output::Output;
 
 impl Alter<'_, '_> {
@@ -56,7 +54,7 @@ impl Alter<'_, '_> {
         let storage = &self.execution.session.storage;
         let before = Rc::clone(&self.table);
         match default {
-            Some(default) if is_volatile(&default) => {
+            Some(default) if default.is_volatile() => {
                 self.table = storage.define(|catalog, tx| {
                     let table = catalog.add_column(tx, &before, &new)?;
                     catalog.begin_rewrite(tx, &table)
@@ -177,12 +175,4 @@ impl Alter<'_, '_> {
         let primary = self.table.indexes.iter().find(|index| index.primary);
         primary.is_some_and(|index| index.columns.iter().any(|key| key.column == column))
     }
-}
-
-/// Whether an expression may have another value each time.
-fn is_volatile(expr: &Expr) -> bool {
-    expr.any(&mut |part| match &part.node {
-        Node::Call { function, .. } => function.0.volatility == Volatility::Volatile,
-        _ => false,
-    })
 }
