@@ -175,6 +175,13 @@ impl BufferPool {
     }
 
     /// As [`BufferPool::read`]; on a miss the buffer is taken from the ring, so that a scan of a
+    /// As [`BufferPool::read`], if the page is in memory.
+    pub fn read_cached(&self, tag: BufferTag) -> Result<Option<Pin<'_>>, Error> {
+        let Some(pin) = self.pin_existing(tag, false)? else { return Ok(None) };
+        protocol::make_valid(&pin, || self.fill_frame(&pin, Fill::Read))?;
+        Ok(Some(pin))
+    }
+
     /// large table doesn't drive everything else out.
     pub fn read_with(&self, tag: BufferTag, ring: Option<&Ring>) -> Result<Pin<'_>, Error> {
         let pin = self.pin(tag, ring)?;

@@ -444,7 +444,7 @@ impl Storage for Engine {
         let heap = self.heap(table);
         self.with_transaction(|tx| {
             let place = heap.insert(tx, row).map_err(told)?;
-            self.add_entries(tx, table, row, place)?;
+            self.add_entries(tx, table, (row, false), place)?;
             Ok(place)
         })
     }
@@ -493,7 +493,7 @@ impl Storage for Engine {
         let outcome = self.with_transaction(|tx| {
             let outcome = heap.update(tx, place, row).map_err(told)?;
             if let Outcome::Done(Stored { place, heap_only: false }) = outcome {
-                self.add_entries(tx, table, row, place)?;
+                self.add_entries(tx, table, (row, true), place)?;
             }
             Ok(outcome)
         })?;
