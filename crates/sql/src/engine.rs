@@ -11,6 +11,7 @@
 mod check;
 mod conflict;
 mod entries;
+mod full;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -562,6 +563,10 @@ impl Storage for Engine {
         self.wrote.set(true);
         let mut work = Work::new(job, &self.rooms.pool);
         self.with_transaction(|tx| maintenance::vacuum(&self.rooms, tx, table, &mut work))
+    }
+
+    fn vacuum_full(&self, table: &TableDef, job: &mut Job<'_>) -> Result<()> {
+        self.write_anew(table, job)
     }
 
     fn analyze(&self, table: &TableDef, columns: &[usize], job: &mut Job<'_>) -> Result<()> {

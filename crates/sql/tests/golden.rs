@@ -117,5 +117,7 @@ golden! {
     unsupported
     upserts
     vacuum
+    vacuum_full
+    vacuum_truncate
     views
 }

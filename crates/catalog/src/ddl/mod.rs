@@ -5,6 +5,7 @@
 //! | `table` | tables: created, emptied |
 //! | `index` | indexes, and the constraints that stand on them |
 //! | `constraint` | CHECK |
+//! | `rewrite` | tables that move to a new file with their rows |
 //! | `alter` | changes of tables that exist |
 //! | `schema` | schemas, and where names are looked for |
 //! | `depend` | what depends on what; dropping with all that depends on it |
@@ -17,6 +18,7 @@ mod depend;
 mod describe;
 mod index;
 mod remove;
+mod rewrite;
 mod schema;
 mod table;
 

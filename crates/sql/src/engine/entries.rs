@@ -216,7 +216,7 @@ impl Engine {
     }
 
     /// Makes the entries of an index in a new file for all rows of its table.
-    fn fill_index(&self, table: &TableDef, index: &IndexDef) -> Result<()> {
+    pub(super) fn fill_index(&self, table: &TableDef, index: &IndexDef) -> Result<()> {
         let heap = self.heap(table);
         let mut build = self.tree(index).begin_build(self.memory.get());
         let columns: Vec<usize> = index.columns.iter().map(|column| column.column).collect();

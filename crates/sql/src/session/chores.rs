@@ -127,7 +127,8 @@ impl Session {
             *told = text.split_once(": ").map_or(text.clone(), |(_, rest)| rest.to_owned());
             Ok(())
         };
-        let mut job = Job { costs, target, memory, auto: true, tell: Some(&mut tell) };
+        let truncate = table.vacuum_truncate();
+        let mut job = Job { costs, target, memory, truncate, auto: true, tell: Some(&mut tell) };
         if vacuum {
             storage.vacuum(&table, &mut job)?;
         } else {
