@@ -548,12 +548,14 @@ impl Storage for Engine {
             self.with_transaction(|tx| self.rooms.catalog.relations(tx).map_err(told))?;
         let tables = relations.into_iter().filter(|relation| relation.kind == "r");
         let statistics = self.rooms.txn.statistics();
+        let next = self.rooms.txn.next_xid();
         Ok(tables
             .map(|table| Needy {
                 relation: table.oid,
                 schema: table.schema,
                 table: table.name,
                 rows: table.rows,
+                age: next.0.saturating_sub(table.horizon.0),
                 counts: statistics.of(table.relfile),
             })
             .collect())
@@ -563,6 +565,12 @@ impl Storage for Engine {
         self.wrote.set(true);
         let mut work = Work::new(job, &self.rooms.pool);
         self.with_transaction(|tx| maintenance::vacuum(&self.rooms, tx, table, &mut work))
+    }
+
+    fn trim_status(&self) -> Result<()> {
+        let rooms = &self.rooms;
+        let needed = self.with_transaction(|tx| rooms.catalog.least_horizon(tx).map_err(told))?;
+        rooms.txn.trim_status(needed).map(drop).map_err(told)
     }
 
     fn vacuum_full(&self, table: &TableDef, job: &mut Job<'_>) -> Result<()> {

@@ -1,4 +1,5 @@
-//! VACUUM beside other sessions, and across crashes: tables written anew, empty ends cut off.
+//! VACUUM beside other sessions, and across crashes: tables written anew, empty ends cut off, the
+//! status of old transactions given back.
 
 mod support;
 
@@ -11,7 +12,7 @@ use shmem::proc;
 use sql::Session;
 use support::world::World;
 use support::{Client, new_world, session};
-use types::Lsn;
+use types::{Fork, Lsn};
 use wal::{ControlFile, DecodedRecord, WalReader, position};
 
 /// Sends a line and answers the reply without `COLUMNS` and `READY`.
@@ -287,6 +288,46 @@ fn after_a_crash_anywhere_in_a_vacuum_that_cuts_the_end_off_no_row_is_missed() {
         assert_whole(session);
     });
     assert!(sizes.last().expect("some") * 3 < sizes[0] * 2, "{sizes:?}");
+}
+
+/// Hands out transaction ids that come to nothing.
+fn burn(world: &World, count: u32) {
+    for _ in 0..count {
+        let mut tx = world.txn.begin();
+        world.txn.assign_xid(&mut tx).expect("an id");
+        world.txn.abort(&mut tx);
+    }
+}
+
+#[test]
+fn the_status_goes_once_no_table_needs_it_and_no_crash_brings_old_rows_back() {
+    let mut world = new_world(256);
+    {
+        let mut session = session(&world);
+        all_done(&answers(&mut session, HOLEY));
+        all_done(&answers(
+            &mut session,
+            "BEGIN; INSERT INTO t VALUES (7, 7, 'lost'); DELETE FROM t WHERE id = 500; ROLLBACK",
+        ));
+        burn(&world, 70_000);
+        // What is left of the table is from long ago.
+        all_done(&answers(&mut session, "VACUUM t"));
+        assert_eq!(world.txn.status_pages().expect("known"), 3, "other tables still need it");
+        burn(&world, 10);
+    }
+    let mut cut = 0;
+    let work = |world: &World| {
+        assert_eq!(answers(&mut session(world), "VACUUM"), ["OK VACUUM"]);
+        assert_eq!(world.txn.status_pages().expect("known"), 2);
+        let blocks = world.pool.nblocks(txn::STATUS_RELATION, Fork::Main).expect("blocks");
+        assert_eq!(blocks, 3, "the file keeps its length");
+    };
+    at_each_record(&mut world, work, |session, done| {
+        assert_whole(session);
+        cut += usize::from(done);
+    });
+    assert_eq!(cut, 1);
+    assert_eq!(world.txn.status_pages().expect("known"), 2);
 }
 
 /// A small storm: random rows are updated, one indexed column of two, with a vacuum now and then.

@@ -48,6 +48,9 @@ impl Session {
                 self.own_transaction(own, |session| session.analyze_one(target, named, work, out))?;
             }
         }
+        if work.vacuum {
+            self.own_transaction(own, |session| session.context.storage.trim_status())?;
+        }
         self.end_statement(last)?;
         Ok(if work.vacuum { "VACUUM" } else { "ANALYZE" })
     }
