@@ -144,7 +144,8 @@ fn rewrite(world: &World, table: &Indexed) -> (Indexed, Rewritten) {
         let rel = access::storage::create(&world.access, tx).expect("a file");
         let into = Heap::new(&world.access, rel, &COLUMNS).with(INDEXED);
         let mut pages = 0;
-        let before_page = |_, _| {
+        let before_page = |progress: &vacuum::RewriteProgress| {
+            assert_eq!(progress.scanned, pages);
             pages += 1;
             Ok::<_, Error>(())
         };

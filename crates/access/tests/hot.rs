@@ -239,3 +239,35 @@ fn an_insert_leaves_room_for_updates() {
     assert!((11..=17).contains(&blocks), "{blocks} blocks for 60 kB");
     world.write(|tx| half.insert(tx, &row(0, &"y".repeat(8000))).expect("a whole page"));
 }
+
+/// What is said to be dead among many is what would be said one by one; and it stays dead.
+#[test]
+fn of_many_rows_the_dead_ones_are_told() {
+    let world = World::new(64);
+    let rel = world.table();
+    let roots: Vec<TupleId> = (0..300).map(|n| insert(&world, rel, n, &"x".repeat(60))).collect();
+    let mut places = roots.clone();
+    for (n, at) in (0..300).zip(&roots) {
+        match n % 5 {
+            0 => delete(&world, rel, *at),
+            // An entry of its own leads to the new version.
+            1 => places.push(update(&world, rel, *at, n + 1000, "moved").place),
+            2 => assert!(update(&world, rel, *at, n, "y").heap_only),
+            _ => {}
+        }
+    }
+    places.sort_unstable();
+    let mut reader = world.txn.begin();
+    let snapshot = world.txn.snapshot(&reader);
+    roots.iter().skip(3).step_by(5).for_each(|at| delete(&world, rel, *at));
+    let dead = heap(&world, rel).dead_among(&places).expect("looked at");
+    let one_by_one: Vec<TupleId> =
+        places.iter().copied().filter(|at| fetch_now(&world, rel, *at) == Err(true)).collect();
+    assert_eq!(dead, one_by_one);
+    assert_eq!(dead.len(), 120, "not those that the snapshot sees");
+    drop(snapshot);
+    world.txn.commit(&mut reader, false).expect("nothing to write");
+    let more = heap(&world, rel).dead_among(&places).expect("looked at");
+    assert_eq!(more.len(), 180);
+    assert!(dead.iter().all(|at| more.contains(at)));
+}

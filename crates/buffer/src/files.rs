@@ -15,6 +15,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -249,6 +250,20 @@ impl RelationFiles {
                     wal::panic_exit("could not sync a relation file", &error);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Gives the space of these blocks back to the file system, if it can do that: they read as zeros
+    /// then. The fork keeps its length, and ends where it ends.
+    pub fn punch(&self, rel: RelFileNumber, fork: Fork, blocks: Range<BlockNo>) -> io::Result<()> {
+        let end = blocks.end.min(self.blocks(rel, fork)?);
+        let mut at = blocks.start;
+        while at < end {
+            let in_segment = (BLOCKS_PER_SEGMENT - at % BLOCKS_PER_SEGMENT).min(end - at);
+            let file = self.file(SegmentId::of(BufferTag { rel, fork, block: at }), false)?;
+            file.punch_hole(offset(at), u64::from(in_segment) * PAGE_SIZE as u64)?;
+            at += in_segment;
         }
         Ok(())
     }

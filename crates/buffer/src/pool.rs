@@ -15,6 +15,7 @@
 //! What if the process dies: pins and the I/O show in its slot; shared memory is reset.
 
 use std::cell::Cell;
+use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -172,6 +173,13 @@ impl BufferPool {
     /// zeros: it holds hints only.
     pub fn read(&self, tag: BufferTag) -> Result<Pin<'_>, Error> {
         self.read_with(tag, None)
+    }
+
+    /// As [`BufferPool::read`], if the page is in memory.
+    pub fn read_cached(&self, tag: BufferTag) -> Result<Option<Pin<'_>>, Error> {
+        let Some(pin) = self.pin_existing(tag, false)? else { return Ok(None) };
+        protocol::make_valid(&pin, || self.fill_frame(&pin, Fill::Read))?;
+        Ok(Some(pin))
     }
 
     /// As [`BufferPool::read`]; on a miss the buffer is taken from the ring, so that a scan of a
@@ -355,6 +363,22 @@ impl BufferPool {
     pub fn truncate(&self, rel: RelFileNumber, fork: Fork, blocks: BlockNo) -> Result<(), Error> {
         self.forget(|tag| tag.rel == rel && tag.fork == fork && tag.block >= blocks)?;
         Ok(self.files.truncate(rel, fork, blocks)?)
+    }
+
+    /// Gives the space of these blocks back: their buffers are forgotten, dirty or not, and they read
+    /// as zeros from then on. Nobody needs them any more; who still reads one may see it as it was at
+    /// any time.
+    pub fn punch(
+        &self,
+        rel: RelFileNumber,
+        fork: Fork,
+        blocks: Range<BlockNo>,
+    ) -> Result<(), Error> {
+        if blocks.is_empty() {
+            return Ok(());
+        }
+        self.forget(|tag| tag.rel == rel && tag.fork == fork && blocks.contains(&tag.block))?;
+        Ok(self.files.punch(rel, fork, blocks)?)
     }
 
     fn forget(&self, which: impl Fn(BufferTag) -> bool) -> Result<(), Error> {

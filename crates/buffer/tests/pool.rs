@@ -325,3 +325,25 @@ fn the_bgwriter_cleans_only_what_is_idle_and_flushed() {
         assert_eq!(f.pool.clean(id).expect("clean"), Cleaned::Reusable);
     }
 }
+
+#[test]
+fn blocks_that_are_punched_out_read_as_zeros_and_the_others_stay() {
+    let Fixture { pool, .. } = &fixture(32);
+    pool.extend_by(REL, Fork::Main, 10).expect("pages");
+    (0..10).for_each(|block| set_counter(pool, block, |_| u64::from(block) + 1));
+    pool.begin_checkpoint().into_iter().for_each(|page| {
+        pool.write_for_checkpoint(page).expect("written");
+    });
+    // Some are dirty again: what they hold is not to come back.
+    (2..5).for_each(|block| set_counter(pool, block, |_| 99));
+    pool.punch(REL, Fork::Main, 3..8).expect("punched");
+    pool.punch(REL, Fork::Main, 9..9).expect("nothing to do");
+    pool.punch(REL, Fork::Main, 20..30).expect("behind the end");
+    assert_eq!(pool.nblocks(REL, Fork::Main).expect("blocks"), 10);
+    let after: Vec<u64> = (0..10).map(|block| counter(pool, block)).collect();
+    assert_eq!(after, [1, 2, 99, 0, 0, 0, 0, 0, 9, 10]);
+    let cached = pool.read_cached(BufferTag::main(REL, 4)).expect("looked for");
+    assert!(cached.is_some(), "it has just been read");
+    let elsewhere = BufferTag::main(RelFileNumber(78), 0);
+    assert!(pool.read_cached(elsewhere).expect("looked for").is_none());
+}

@@ -239,8 +239,18 @@ impl TableDef {
 
     /// How full, in percent, inserts may make its pages.
     pub fn fill_factor(&self) -> u8 {
-        let given = self.options.split(',').find_map(|option| option.strip_prefix("fillfactor="));
-        given.and_then(|number| number.parse().ok()).unwrap_or(100)
+        self.option("fillfactor").and_then(|number| number.parse().ok()).unwrap_or(100)
+    }
+
+    /// Whether vacuum may give empty pages at its end back.
+    pub fn vacuum_truncate(&self) -> bool {
+        self.option("vacuum_truncate") != Some("false")
+    }
+
+    /// The value of a storage parameter.
+    fn option(&self, name: &str) -> Option<&str> {
+        let mut options = self.options.split(',').filter_map(|option| option.split_once('='));
+        options.find(|(given, _)| *given == name).map(|(_, value)| value)
     }
 
     /// The CHECK constraints, in the order in which they are looked at: by name.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use txn::Transaction;
-use types::{Datum, Oid, RelFileNumber};
+use types::{Datum, Oid, RelFileNumber, Xid};
 
 use crate::catalog::Catalog;
 use crate::error::Error;
@@ -25,6 +25,9 @@ pub struct Relation {
     pub kind: String,
     /// Its rows as they were counted last; below 0: never.
     pub rows: f64,
+    /// Of a table: what older transactions have left in it has committed, and was ended by none of
+    /// them.
+    pub horizon: Xid,
 }
 
 impl SystemTable {
@@ -36,6 +39,13 @@ impl SystemTable {
 }
 
 impl Catalog {
+    /// The least horizon of all tables: nobody will ask for the status of an older transaction that
+    /// has not committed.
+    pub fn least_horizon(&self, tx: &Transaction) -> Result<Xid, Error> {
+        let tables = self.relations(tx)?.into_iter().filter(|relation| relation.kind == "r");
+        Ok(tables.map(|table| table.horizon).min().unwrap_or(Xid::FIRST_NORMAL))
+    }
+
     /// Every relation that the transaction sees.
     pub fn relations(&self, tx: &Transaction) -> Result<Vec<Relation>, Error> {
         let snapshot = self.txn().snapshot(tx);
@@ -83,6 +93,10 @@ fn relation(row: &[Datum], schemas: &HashMap<u32, String>) -> Option<Relation> {
             rows: match value("reltuples") {
                 Datum::Float4(rows) => f64::from(*rows),
                 _ => -1.0,
+            },
+            horizon: match value("relfrozenxid") {
+                Datum::Int8(xid) => Xid(u64::try_from(*xid).ok()?),
+                _ => Xid::FIRST_NORMAL,
             },
         }),
         _ => None,

@@ -259,6 +259,9 @@ declare! {
             Sighup, time(Second, SECOND, 2_147_483 * SECOND);
         /// How many dead rows there must be at least for a vacuum.
         autovacuum_vacuum_threshold: u32 = 50, Sighup, integer(0, 2_147_483_647);
+        /// A table is vacuumed when so many transactions have begun since what older ones have left
+        /// in it was settled, though nobody has changed it: until then their status is kept.
+        autovacuum_freeze_max_age: u32 = 200_000_000, Postmaster, integer(100_000, 2_000_000_000);
         /// How many inserted rows there must be at least for a vacuum. -1: inserts cause none.
         autovacuum_vacuum_insert_threshold: i32 = 1000, Sighup, integer(-1, 2_147_483_647);
         /// How many changed rows there must be at least for an ANALYZE.

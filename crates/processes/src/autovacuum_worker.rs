@@ -1,5 +1,6 @@
 //! An autovacuum worker: vacuums and analyzes the tables that need it, one after the other, by the
-//! code of the commands, and ends when none is left.
+//! code of the commands, and ends when none is left: then it gives back the status of transactions
+//! that no table needs any more.
 //!
 //! | signal | what it means here |
 //! |---|---|
@@ -51,11 +52,21 @@ pub fn main(server: &Rc<Server>) -> i32 {
         let next = chores.into_iter().find(|chore| {
             !finished.contains(&chore.relation) && server.autovacuum().claim(slot, chore.relation)
         });
-        let Some(chore) = next else { return 0 };
+        let Some(chore) = next else { return finish(&mut session) };
         work(server, &mut session, &chore);
         server.autovacuum().give_up(slot);
         finished.insert(chore.relation);
     }
+}
+
+/// No table is left to be worked on.
+fn finish(session: &mut Session) -> i32 {
+    if let Err(error) = session.trim_status()
+        && !Pending::term()
+    {
+        tracing::warn!("autovacuum: could not give back the status of transactions: {error}");
+    }
+    0
 }
 
 /// Does what a table needs.

@@ -5,6 +5,7 @@
 //! is dropped or loses it; what is left at the end of the log is damage. As in PostgreSQL's `xlogutils.c`.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use types::{BufferTag, Fork, Lsn, RelFileNumber};
 
@@ -31,6 +32,13 @@ impl MissingPages {
     pub fn truncated(&mut self, rel: RelFileNumber, blocks: u32) {
         let main = Fork::Main as u8;
         self.0.retain(|(of, fork, block), _| (*of, *fork) != (rel, main) || *block < blocks);
+    }
+
+    /// Blocks of the relation's main fork are given back here.
+    pub fn punched(&mut self, rel: RelFileNumber, blocks: Range<u32>) {
+        let main = Fork::Main as u8;
+        self.0
+            .retain(|(of, fork, block), _| (*of, *fork) != (rel, main) || !blocks.contains(block));
     }
 
     /// Fails if pages are still missing at the end of the log.
@@ -65,6 +73,12 @@ mod tests {
         missing.truncated(RelFileNumber(22), 0);
         assert!(missing.check().is_err(), "it lies before the cut");
         missing.truncated(RelFileNumber(20), 7);
+        assert!(missing.check().is_ok());
+        missing.note(BufferTag::main(RelFileNumber(20), 7), Lsn(900));
+        missing.punched(RelFileNumber(21), 0..9);
+        missing.punched(RelFileNumber(20), 1..7);
+        assert!(missing.check().is_err(), "it lies behind the hole");
+        missing.punched(RelFileNumber(20), 1..8);
         assert!(missing.check().is_ok());
         missing.note(BufferTag::main(RelFileNumber(20), 7), Lsn(900));
         missing.dropped(RelFileNumber(20));

@@ -1,8 +1,8 @@
 //! Redo of one record: who does it, and what is noted on the way.
 
 use buffer::{BufferPool, PageAccess, Redone};
-use txn::Txn;
-use txn::record::{Ending, kind as xact};
+use txn::record::{Ending, kind as xact, status_cut};
+use txn::{STATUS_RELATION, Txn};
 use types::{BufferTag, Lsn, Xid};
 use wal::checkpoint::kind as xlog;
 use wal::{Checkpoint, DecodedRecord, Rmgr};
@@ -79,7 +79,12 @@ impl<'a> Redo<'a> {
     }
 
     fn xact(&mut self, record: &DecodedRecord) -> Result<(), Error> {
-        self.txn.redo(record)?;
+        for tag in self.txn.redo(record)? {
+            self.missing.note(tag, record.lsn());
+        }
+        if let Some(cut) = status_cut(record) {
+            self.missing.punched(STATUS_RELATION, 1..cut);
+        }
         let gone = match (record.kind(), Ending::decode(record.data())) {
             (xact::COMMIT, Some(ending)) => ending.dropped,
             (xact::ABORT, Some(ending)) => ending.created,

@@ -104,7 +104,7 @@ fn rewrite(world: &World, table: &mut Indexed) -> Rows {
         let rel = access::storage::create(&world.access, tx).expect("a file");
         let new = Indexed { rel, entries: Default::default() };
         let (from, into) = (table.heap(world), new.heap(world));
-        vacuum::rewrite(&from, &into, |_, _| Ok::<_, Error>(())).expect("rewritten");
+        vacuum::rewrite(&from, &into, |_| Ok::<_, Error>(())).expect("rewritten");
         access::storage::drop_at_commit(&world.access, tx, table.rel);
         new
     };

@@ -119,6 +119,8 @@ wait_events! {
     CheckpointWriteDelay = "Timeout", "CheckpointWriteDelay";
     /// The delay before a group commit (`commit_delay`).
     CommitDelay = "Timeout", "CommitDelay";
+    /// A vacuum asks for the lock that it needs to give empty pages back.
+    VacuumTruncate = "Timeout", "VacuumTruncate";
     /// A pause of a VACUUM or ANALYZE (`vacuum_cost_delay`).
     VacuumDelay = "Timeout", "VacuumDelay";
     /// `pg_sleep`.

@@ -11,6 +11,7 @@
 mod check;
 mod conflict;
 mod entries;
+mod full;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -446,7 +447,7 @@ impl Storage for Engine {
         let heap = self.heap(table);
         self.with_transaction(|tx| {
             let place = heap.insert(tx, row).map_err(told)?;
-            self.add_entries(tx, table, row, place)?;
+            self.add_entries(tx, table, (row, false), place)?;
             Ok(place)
         })
     }
@@ -495,7 +496,7 @@ impl Storage for Engine {
         let outcome = self.with_transaction(|tx| {
             let outcome = heap.update(tx, place, row).map_err(told)?;
             if let Outcome::Done(Stored { place, heap_only: false }) = outcome {
-                self.add_entries(tx, table, row, place)?;
+                self.add_entries(tx, table, (row, true), place)?;
             }
             Ok(outcome)
         })?;
@@ -569,12 +570,14 @@ impl Storage for Engine {
             self.with_transaction(|tx| self.rooms.catalog.relations(tx).map_err(told))?;
         let tables = relations.into_iter().filter(|relation| relation.kind == "r");
         let statistics = self.rooms.txn.statistics();
+        let next = self.rooms.txn.next_xid();
         Ok(tables
             .map(|table| Needy {
                 relation: table.oid,
                 schema: table.schema,
                 table: table.name,
                 rows: table.rows,
+                age: next.0.saturating_sub(table.horizon.0),
                 counts: statistics.of(table.relfile),
             })
             .collect())
@@ -584,6 +587,16 @@ impl Storage for Engine {
         self.wrote.set(true);
         let mut work = Work::new(job, &self.rooms.pool);
         self.with_transaction(|tx| maintenance::vacuum(&self.rooms, tx, table, &mut work))
+    }
+
+    fn trim_status(&self) -> Result<()> {
+        let rooms = &self.rooms;
+        let needed = self.with_transaction(|tx| rooms.catalog.least_horizon(tx).map_err(told))?;
+        rooms.txn.trim_status(needed).map(drop).map_err(told)
+    }
+
+    fn vacuum_full(&self, table: &TableDef, job: &mut Job<'_>) -> Result<()> {
+        self.write_anew(table, job)
     }
 
     fn analyze(&self, table: &TableDef, columns: &[usize], job: &mut Job<'_>) -> Result<()> {

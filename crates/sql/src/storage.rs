@@ -73,6 +73,8 @@ pub(crate) struct Job<'a> {
     pub target: usize,
     /// Bytes in which it may remember dead rows.
     pub memory: usize,
+    /// Whether empty pages at the end of the table may be given back.
+    pub truncate: bool,
     /// Whether autovacuum does it.
     pub auto: bool,
     /// Who wants to be told what is done.
@@ -86,6 +88,8 @@ pub(crate) struct Needy {
     pub table: String,
     /// Its rows as they were counted last; below 0: never.
     pub rows: f64,
+    /// How many transactions have begun since the one below which all that it has is settled.
+    pub age: u64,
     pub counts: Counts,
 }
 
@@ -275,6 +279,10 @@ pub(crate) trait Storage {
     fn needy(&self) -> Result<Vec<Needy>>;
     /// Vacuums a table that is locked.
     fn vacuum(&self, table: &TableDef, job: &mut Job<'_>) -> Result<()>;
+    /// Gives back the status of transactions that no table needs any more.
+    fn trim_status(&self) -> Result<()>;
+    /// Writes a table that is locked `AccessExclusive` anew, without its dead rows.
+    fn vacuum_full(&self, table: &TableDef, job: &mut Job<'_>) -> Result<()>;
     /// Analyzes columns of a table that is locked, by their places.
     fn analyze(&self, table: &TableDef, columns: &[usize], job: &mut Job<'_>) -> Result<()>;
 

@@ -121,5 +121,7 @@ golden! {
     upserts
     user_views
     vacuum
+    vacuum_full
+    vacuum_truncate
     views
 }

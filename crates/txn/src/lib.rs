@@ -11,7 +11,7 @@
 //!
 //! - [`Transaction`] is what a session keeps; [`Txn`] is the room's object.
 //! - `sequence` tells the design of snapshots and its races; `snapshot` hands them out.
-//! - `status` are the status pages; `xid` and `counters` hand out numbers.
+//! - `status` are the status pages, `status_end` gives those back that nobody needs; `xid` and `counters` hand out numbers.
 //! - `subtransaction` undoes a part of one; `own` are the ids that it goes by.
 //! - `commit` ends transactions; [`record`] draws their log records; `redo` repeats them.
 //! - `row_lock` has the strengths of row locks, and keeps those that rows have no room for.
@@ -45,6 +45,7 @@ mod shared;
 mod snapshot;
 pub mod statistics;
 mod status;
+mod status_end;
 mod subtransaction;
 mod transaction;
 mod txn;

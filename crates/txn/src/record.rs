@@ -14,6 +14,7 @@
 //!        subtransactions (u64 each)
 //!        relations whose entries in the system tables changed (u32 each)
 //! STATUS_PAGE  one block, made anew: a status page without any transaction
+//! STATUS_BEGINS one block, the first status page; main data: where the status begins, xid u64
 //! COUNTERS     no block; main data: next object identifier u64, next relation file number u64
 //! ```
 //!
@@ -21,8 +22,10 @@
 //! a log that turns out damaged: a record behind the damage proves with it that the log had been
 //! durable there.
 
-use types::{Lsn, Oid, RelFileNumber, Xid};
+use types::{BlockNo, Lsn, Oid, RelFileNumber, Xid};
 use wal::DecodedRecord;
+
+use crate::status::Place;
 
 /// Kinds of records of [`wal::Rmgr::Xact`].
 pub mod kind {
@@ -34,6 +37,8 @@ pub mod kind {
     pub const STATUS_PAGE: u8 = 2;
     /// Object identifiers and relation file numbers below these may have been handed out.
     pub const COUNTERS: u8 = 3;
+    /// The status of transactions below this one is not needed any more.
+    pub const STATUS_BEGINS: u8 = 4;
 }
 
 /// The name of a kind of record, as `waldump` prints it.
@@ -43,6 +48,7 @@ pub fn kind_name(number: u8) -> &'static str {
         kind::ABORT => "ABORT",
         kind::STATUS_PAGE => "STATUS_PAGE",
         kind::COUNTERS => "COUNTERS",
+        kind::STATUS_BEGINS => "STATUS_BEGINS",
         _ => "UNKNOWN",
     }
 }
@@ -124,6 +130,17 @@ pub(crate) fn decode_counters(data: &[u8]) -> Option<(u64, u64)> {
     (data.len() == 16).then(|| (u64_of(&data[..8]), u64_of(&data[8..])))
 }
 
+/// Where the status begins by a STATUS_BEGINS record.
+pub(crate) fn status_begins(record: &DecodedRecord) -> Option<Xid> {
+    let data = record.data();
+    (record.kind() == kind::STATUS_BEGINS && data.len() == 8).then(|| Xid(u64_of(data)))
+}
+
+/// The status pages from 1 up to this one are gone from a STATUS_BEGINS record on.
+pub fn status_cut(record: &DecodedRecord) -> Option<BlockNo> {
+    Some(Place::of(status_begins(record)?).tag().ok()?.block)
+}
+
 /// What a record of this room says, for `waldump`.
 pub fn describe(record: &DecodedRecord) -> String {
     match record.kind() {
@@ -133,6 +150,10 @@ pub fn describe(record: &DecodedRecord) -> String {
         },
         kind::COUNTERS => match decode_counters(record.data()) {
             Some((oid, relfile)) => format!("next oid {oid}, next relation file {relfile}"),
+            None => "damaged".to_owned(),
+        },
+        kind::STATUS_BEGINS => match status_begins(record) {
+            Some(begins) => format!("at transaction {begins}"),
             None => "damaged".to_owned(),
         },
         _ => String::new(),

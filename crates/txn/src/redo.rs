@@ -7,6 +7,7 @@
 
 use buffer::Redone;
 use sys::mutant::{self, Mutant};
+use types::BufferTag;
 use wal::DecodedRecord;
 
 use crate::error::{Error, Result};
@@ -15,38 +16,47 @@ use crate::status;
 use crate::txn::Txn;
 
 impl Txn {
-    /// Redoes a record of [`wal::Rmgr::Xact`]; repeating it does no harm.
+    /// Redoes a record of [`wal::Rmgr::Xact`]; repeating it does no harm. Answers the status pages
+    /// that it names and that are not there: legal only if a later record says so.
     ///
-    /// Errors: a status page can't be read or is missing; the record is damaged.
-    pub fn redo(&self, record: &DecodedRecord) -> Result<()> {
+    /// Errors: a status page can't be read; the record is damaged.
+    pub fn redo(&self, record: &DecodedRecord) -> Result<Vec<BufferTag>> {
+        let mut missing = Vec::new();
         match record.kind() {
-            kind::COMMIT => self.redo_commit(record),
+            kind::COMMIT => self.redo_commit(record, &mut missing)?,
             kind::ABORT => {
                 let created = decode_ending(record)?.created;
                 if !mutant::on(Mutant::AbortedFilesKept) {
                     self.remove_files(&created);
                 }
-                Ok(())
             }
-            kind::STATUS_PAGE => self.redo_page(record, 0, |page| {
+            kind::STATUS_PAGE => self.redo_page(record, 0, &mut missing, |page| {
                 page.init_raw();
                 Ok(())
-            }),
+            })?,
+            kind::STATUS_BEGINS => {
+                let begins = record::status_begins(record).ok_or_else(|| damaged(record))?;
+                self.redo_page(record, 0, &mut missing, |page| {
+                    page.set_prune_xid(begins);
+                    Ok(())
+                })?;
+                self.redo_status_begins(record)?;
+            }
             kind::COUNTERS => {
                 let numbers = record::decode_counters(record.data());
                 let (oid, relfile) = numbers.ok_or_else(|| damaged(record))?;
                 self.saw_counters(oid, relfile);
-                Ok(())
             }
-            _ => Err(record.invalid("unknown kind of transaction record").into()),
+            _ => return Err(record.invalid("unknown kind of transaction record").into()),
         }
+        Ok(missing)
     }
 
-    fn redo_commit(&self, record: &DecodedRecord) -> Result<()> {
+    fn redo_commit(&self, record: &DecodedRecord, missing: &mut Vec<BufferTag>) -> Result<()> {
         let ending = decode_ending(record)?;
         for (number, block) in record.blocks().iter().enumerate() {
             let places = record::places(record, number);
-            self.redo_page(record, number, |page| {
+            self.redo_page(record, number, missing, |page| {
                 let done = status::set_committed(page, u64::from(block.tag.block), &places);
                 if done { Ok(()) } else { Err(damaged(record)) }
             })?;
@@ -62,15 +72,13 @@ impl Txn {
         &self,
         record: &DecodedRecord,
         number: usize,
+        missing: &mut Vec<BufferTag>,
         apply: impl FnOnce(&mut buffer::PageBytes) -> Result<()>,
     ) -> Result<()> {
-        match self.pool.redo_block(record, number, apply)? {
-            Redone::Missing => {
-                let block = record.block(number)?.tag.block;
-                Err(Error::StatusPage { block, why: "it is missing" })
-            }
-            Redone::Restored | Redone::Applied | Redone::AlreadyThere => Ok(()),
+        if self.pool.redo_block(record, number, apply)? == Redone::Missing {
+            missing.push(record.block(number)?.tag);
         }
+        Ok(())
     }
 }
 

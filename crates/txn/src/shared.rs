@@ -37,6 +37,13 @@ pub(crate) struct TxnShared {
     /// Every id below it has its place on a status page. Protected by `status_extend`; read
     /// without it.
     pub status_ready: AtomicU64,
+    /// Below it nobody needs to look at a status page; 0: not read yet. See `status_end.rs`. Raised
+    /// under `status_extend`; read without it.
+    pub status_begins: AtomicU64,
+    /// Where the status is to begin once the snapshots are gone that are older than this position in
+    /// the log; 0: nothing is wanted. Protected by `status_extend`.
+    pub status_wanted: AtomicU64,
+    pub status_wanted_at: AtomicU64,
     /// The next object identifier, and up to where they are logged. Protected by `counters`.
     pub next_oid: AtomicU64,
     pub oid_limit: AtomicU64,

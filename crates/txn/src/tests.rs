@@ -3,5 +3,6 @@
 mod crash;
 pub(crate) mod harness;
 mod processes;
+mod status_end;
 mod subtransactions;
 mod transactions;

@@ -68,6 +68,8 @@ impl Txn {
     pub fn init_shared(&self, next_xid: Xid, next_oid: Oid, next_relfile: RelFileNumber) {
         self.sequence().start(next_xid.max(Xid::FIRST_NORMAL));
         self.shared.status_ready.set(0);
+        self.shared.status_begins.set(0);
+        self.shared.status_wanted.set(0);
         self.last_status.set((Xid::INVALID, false));
         self.start_counters(next_oid, next_relfile);
     }

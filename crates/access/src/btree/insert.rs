@@ -1,7 +1,8 @@
 //! Adding an entry.
 //!
 //! The leaf is found and locked; if the entry fits, one record and it is done. Otherwise entries
-//! that are marked dead go first, and if that is not enough the page is split. A split needs a page,
+//! that are marked dead go first, then what else is of no use (`clean`), and if that is not enough
+//! the page is split. A split needs a page,
 //! which is got with no lock held; so does the finishing of a split that somebody left half done. In
 //! both cases everything is let go and the search begins anew.
 
@@ -9,6 +10,7 @@ use buffer::{PageAccess, PageWrite, Pin, Touched};
 use smallvec::SmallVec;
 use types::{TupleId, Xid};
 
+use super::clean::Helper;
 use super::descend::{Mode, Steps};
 use super::key::{ENTRY_SIZE_MAX, Key, PLACE_SIZE};
 use super::page::{self, FIRST, Node, Target, flag};
@@ -55,17 +57,42 @@ impl<'a> BTree<'a> {
         place: TupleId,
         unique: Option<&mut dyn Rows>,
     ) -> Result<Result<(), Conflict>, Error> {
+        let helper = unique.map(|rows| Helper { rows, unique: true, replaces: false });
+        self.insert_with(xid, key, place, helper)
+    }
+
+    /// As [`BTree::insert`], for a new version of a row, whose other versions may have entries that
+    /// are of no use any more.
+    pub fn insert_version(
+        &self,
+        xid: Xid,
+        key: &Key,
+        place: TupleId,
+        unique: bool,
+        rows: &mut dyn Rows,
+    ) -> Result<Result<(), Conflict>, Error> {
+        self.insert_with(xid, key, place, Some(Helper { rows, unique, replaces: true }))
+    }
+
+    fn insert_with(
+        &self,
+        xid: Xid,
+        key: &Key,
+        place: TupleId,
+        mut helper: Option<Helper<'_>>,
+    ) -> Result<Result<(), Conflict>, Error> {
         let bytes = key.entry(place);
         if bytes.len() > ENTRY_SIZE_MAX {
             return Err(Error::EntryTooLarge { size: bytes.len(), index: self.name.to_owned() });
         }
         let entry = NewEntry { xid, key: &key.bytes, bytes: &bytes };
-        let mut unique = unique.filter(|_| !key.has_null);
         let mut spare = None;
         loop {
-            let attempt = match &mut unique {
-                None => self.try_insert(&entry, spare.as_ref())?,
-                Some(rows) => self.try_unique(&entry, *rows, spare.as_ref())?,
+            let attempt = match &mut helper {
+                Some(helper) if helper.unique && !key.has_null => {
+                    self.try_unique(&entry, helper, spare.as_ref())?
+                }
+                helper => self.try_insert(&entry, helper.as_mut(), spare.as_ref())?,
             };
             match attempt {
                 Attempt::Done => break,
@@ -77,8 +104,8 @@ impl<'a> BTree<'a> {
                 Attempt::NoRoom => spare = Some(self.allocate()?),
                 Attempt::Unfinished(block) => self.finish_split(block)?,
                 Attempt::Busy(xid) => {
-                    if let Some(rows) = &mut unique {
-                        rows.wait(xid)?;
+                    if let Some(helper) = &mut helper {
+                        helper.rows.wait(xid)?;
                     }
                 }
                 Attempt::Taken(place) => {
@@ -95,7 +122,12 @@ impl<'a> BTree<'a> {
         spare.map_or(Ok(()), |pin| self.give_back(pin.tag().block))
     }
 
-    fn try_insert(&self, entry: &NewEntry<'_>, spare: Option<&Pin<'_>>) -> Result<Attempt, Error> {
+    fn try_insert(
+        &self,
+        entry: &NewEntry<'_>,
+        helper: Option<&mut Helper<'_>>,
+        spare: Option<&Pin<'_>>,
+    ) -> Result<Attempt, Error> {
         let target = Target::At(entry.bytes);
         let mut block = self.descend(target, 0, Mode::Write)?.block;
         let mut steps = Steps::default();
@@ -104,7 +136,7 @@ impl<'a> BTree<'a> {
             let page = pin.exclusive();
             self.check_level(block, page.page(), 0)?;
             let Some(right) = self.on(block, page.page().onward(target))? else {
-                return self.insert_into(page, entry, spare);
+                return self.insert_into(page, entry, helper, spare);
             };
             if page.page().has(flag::INCOMPLETE) {
                 return Ok(Attempt::Unfinished(block));
@@ -119,19 +151,19 @@ impl<'a> BTree<'a> {
         &self,
         mut page: PageWrite<'_>,
         entry: &NewEntry<'_>,
+        helper: Option<&mut Helper<'_>>,
         spare: Option<&Pin<'_>>,
     ) -> Result<Attempt, Error> {
         let block = page.tag().block;
-        if page.page().hole() < page::cost(entry.bytes) {
-            self.remove_dead(&mut page, entry.xid)?;
-        }
+        let addition = (entry.bytes, entry.xid);
+        let full = self.is_full(&mut page, addition, helper, spare.is_some())?;
         let number = self.on(block, page.page().lower_bound(entry.bytes))?;
         let beside = &entry.bytes[..entry.key.len() + PLACE_SIZE];
         let next = page.page().row_at(number).unwrap_or_default();
         if number <= page.page().item_count() && next.starts_with(beside) {
             return Err(self.bad(block, Malformed("there is an entry for the row already")));
         }
-        if page.page().hole() < page::cost(entry.bytes) {
+        if full {
             if page.page().has(flag::INCOMPLETE) {
                 return Ok(Attempt::Unfinished(block));
             }
@@ -150,7 +182,7 @@ impl<'a> BTree<'a> {
     }
 
     /// Removes the entries that readers have marked dead.
-    fn remove_dead(&self, page: &mut PageWrite<'_>, xid: Xid) -> Result<(), Error> {
+    pub(super) fn remove_dead(&self, page: &mut PageWrite<'_>, xid: Xid) -> Result<(), Error> {
         let count = page.page().item_count();
         let dead: SmallVec<[u16; 64]> =
             (FIRST..=count).filter(|&number| page.page().is_dead(number)).collect();

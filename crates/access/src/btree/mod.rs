@@ -41,6 +41,7 @@
 mod apply;
 mod build;
 pub mod check;
+mod clean;
 mod decode;
 mod delete;
 mod descend;

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use types::{BlockNo, TupleId, Xid};
 
 use super::BTree;
+use super::clean::Helper;
 use super::descend::{Mode, Steps};
 use super::insert::{Attempt, NewEntry};
 use super::key::{Entry, Key};
@@ -36,6 +37,13 @@ pub enum RowFate {
 pub trait Rows {
     /// What has become of the row. A leaf is locked meanwhile: no page of an index may be touched.
     fn fate(&mut self, place: TupleId) -> Result<RowFate, Error>;
+
+    /// Those of these rows, which stand in the order of their places, of which nobody can see a
+    /// version, now or ever, as far as that can be told without reading from disk. In the same order.
+    /// A leaf is locked meanwhile, as in [`Rows::fate`].
+    fn dead(&mut self, _places: &[TupleId]) -> Result<Vec<TupleId>, Error> {
+        Ok(Vec::new())
+    }
 
     /// Waits for the end of a transaction. Nothing is locked.
     fn wait(&mut self, xid: Xid) -> Result<(), Error>;
@@ -79,7 +87,7 @@ impl<'a> BTree<'a> {
     pub(super) fn try_unique(
         &self,
         entry: &NewEntry<'_>,
-        rows: &mut dyn Rows,
+        helper: &mut Helper<'_>,
         spare: Option<&Pin<'_>>,
     ) -> Result<Attempt, Error> {
         let target = Target::At(entry.key);
@@ -97,14 +105,14 @@ impl<'a> BTree<'a> {
                 block = right;
                 continue;
             }
-            let mut found = self.look_at_locked(&mut page, entry.key, rows)?;
+            let mut found = self.look_at_locked(&mut page, entry.key, helper.rows)?;
             if let Found::GoOn(right) = found {
-                found = self.look_from(right, block, entry.key, rows)?;
+                found = self.look_from(right, block, entry.key, helper.rows)?;
             }
             return match found {
                 Found::Busy(xid) => Ok(Attempt::Busy(xid)),
                 Found::Taken(place) => Ok(Attempt::Taken(place)),
-                Found::Nothing | Found::GoOn(_) => self.insert_from(page, entry, spare),
+                Found::Nothing | Found::GoOn(_) => self.insert_from(page, entry, helper, spare),
             };
         }
     }
@@ -114,13 +122,14 @@ impl<'a> BTree<'a> {
         &self,
         first: PageWrite<'_>,
         entry: &NewEntry<'_>,
+        helper: &mut Helper<'_>,
         spare: Option<&Pin<'_>>,
     ) -> Result<Attempt, Error> {
         let target = Target::At(entry.bytes);
         let mut steps = Steps::default();
         let block = first.tag().block;
         let Some(mut block) = self.on(block, first.page().onward(target))? else {
-            return self.insert_into(first, entry, spare);
+            return self.insert_into(first, entry, Some(helper), spare);
         };
         loop {
             if block == first.tag().block {
@@ -130,7 +139,7 @@ impl<'a> BTree<'a> {
             let page = pin.exclusive();
             self.check_level(block, page.page(), 0)?;
             let Some(right) = self.on(block, page.page().onward(target))? else {
-                return self.insert_into(page, entry, spare);
+                return self.insert_into(page, entry, Some(helper), spare);
             };
             self.step(&mut steps, right)?;
             block = right;

@@ -157,6 +157,30 @@ impl Heap<'_> {
         Ok(Some(liveness(&view, &header)? == Liveness::Live))
     }
 
+    /// Those of these places, sorted, where nobody sees a row any more, nor ever will: index entries
+    /// that lead there may go. Only pages in memory are looked at.
+    pub fn dead_among(&self, places: &[TupleId]) -> Result<Vec<TupleId>, Error> {
+        let horizon = self.access.renew_horizon();
+        let view = View::outside(&self.access.txn);
+        let mut dead = Vec::new();
+        for of_page in places.chunk_by(|a, b| a.block == b.block) {
+            let Some(pin) = self.access.pool.read_cached(self.tag(of_page[0].block))? else {
+                continue;
+            };
+            let page = pin.shared();
+            for place in of_page {
+                let mut walk = Walk::begin(self, &page, place.offset);
+                while walk.dead
+                    && let Some(member) = walk.step()?
+                {
+                    walk.dead = matches!(need(&view, &member.header, horizon)?, Need::Dead { .. });
+                }
+                dead.extend(walk.dead.then_some(*place));
+            }
+        }
+        Ok(dead)
+    }
+
     /// Whether nobody sees the version any more, nor ever will.
     fn is_dead(&self, header: &Header) -> Result<bool, Error> {
         let view = View::outside(&self.access.txn);

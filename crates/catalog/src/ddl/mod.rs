@@ -6,6 +6,7 @@
 //! | `index` | indexes, and the constraints that stand on them |
 //! | `constraint` | CHECK; keys made of an index that is there; new names of constraints |
 //! | `foreign_key` | FOREIGN KEY |
+//! | `rewrite` | tables that move to a new file with their rows |
 //! | `alter` | changes of tables that exist |
 //! | `schema` | schemas, and where names are looked for |
 //! | `depend` | what depends on what; dropping with all that depends on it |
@@ -20,6 +21,7 @@ mod describe;
 mod foreign_key;
 mod index;
 mod remove;
+mod rewrite;
 mod schema;
 mod table;
 mod view;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use access::{storage, tuple};
 use txn::{LockMode, LockTag, Transaction};
-use types::{Datum, Oid, RelFileNumber};
+use types::{Datum, Oid, RelFileNumber, Xid};
 
 use super::depend::{DependKind, Object};
 use crate::catalog::Catalog;
@@ -126,19 +126,36 @@ impl Catalog {
         self.find_by_oid(tx, table.oid)?.ok_or(missing)
     }
 
-    /// Gives a relation a new, empty file; the old one goes when the transaction commits.
+    /// Gives a relation a new, empty file for what this transaction will put there; the old one
+    /// goes when the transaction commits.
     pub(super) fn give_new_file(
         &self,
         tx: &mut Transaction,
         oid: Oid,
         old: RelFileNumber,
     ) -> Result<RelFileNumber, Error> {
+        let maker = self.txn().assign_xid(tx)?;
+        self.move_to_new_file(tx, oid, old, Some(maker))
+    }
+
+    /// The same; `horizon`: below which transaction nothing in the new file will have been made. If
+    /// that is not known yet, what is known of the old file stays.
+    pub(super) fn move_to_new_file(
+        &self,
+        tx: &mut Transaction,
+        oid: Oid,
+        old: RelFileNumber,
+        horizon: Option<Xid>,
+    ) -> Result<RelFileNumber, Error> {
         let relfile = storage::create(&self.access, tx)?;
-        let maker = i64::try_from(self.txn().assign_xid(tx)?.0).unwrap_or(i64::MAX);
         let count = self.update_rows(tx, &PG_CLASS, &|row| is(row, 0, oid), &mut |row| {
             row[class::RELFILENODE] = Datum::Int8(number(relfile));
-            row[class::RELFROZENXID] = Datum::Int8(maker);
+            if let Some(horizon) = horizon {
+                let horizon = i64::try_from(horizon.0).unwrap_or(i64::MAX);
+                row[class::RELFROZENXID] = Datum::Int8(horizon);
+            }
             row[class::RELPAGES] = Datum::Int4(0);
+            row[class::RELALLVISIBLE] = Datum::Int4(0);
             row[class::RELTUPLES] = Datum::Float4(Counted::NEVER.tuples);
         })?;
         if count != 1 {

@@ -45,19 +45,25 @@ pub(crate) fn changed_options(old: &str, given: &Given) -> Result<String> {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     for (name, value) in given {
-        if let Some(value) = value {
-            check(name, value)?;
-        }
+        let value = value.as_ref().map(|value| checked(name, value)).transpose()?;
         options.retain(|(known, _)| known != name);
-        options.extend(value.iter().map(|value| (name.clone(), value.clone())));
+        options.extend(value.map(|value| (name.clone(), value)));
     }
     let options: Vec<String> =
         options.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     Ok(options.join(","))
 }
 
-fn check(name: &str, value: &str) -> Result<()> {
+/// The value of a parameter as it is stored.
+fn checked(name: &str, value: &str) -> Result<String> {
     let invalid = |message: String| Error::new(SqlState::INVALID_PARAMETER_VALUE, message);
+    if name == "vacuum_truncate" {
+        return match value.to_ascii_lowercase().as_str() {
+            "true" | "on" | "yes" | "1" => Ok("true".to_owned()),
+            "false" | "off" | "no" | "0" => Ok("false".to_owned()),
+            _ => Err(invalid(format!("invalid value for boolean option \"{name}\": {value}"))),
+        };
+    }
     if name != "fillfactor" {
         let known = name.starts_with("autovacuum_")
             || name.starts_with("toast")
@@ -69,7 +75,7 @@ fn check(name: &str, value: &str) -> Result<()> {
         });
     }
     match value.parse::<i64>() {
-        Ok(number) if FILL_FACTORS.contains(&number) => Ok(()),
+        Ok(number) if FILL_FACTORS.contains(&number) => Ok(value.to_owned()),
         Ok(_) => Err(invalid(format!("value {value} out of bounds for option \"{name}\""))
             .detail("Valid values are between \"10\" and \"100\".")),
         Err(_) => Err(invalid(format!("invalid value for integer option \"{name}\": {value}"))),

@@ -95,7 +95,7 @@ impl Engine {
         let heap = self.heap(table);
         self.with_transaction(|tx| {
             let place = heap.insert(tx, row).map_err(told)?;
-            let Some(taken) = self.try_add_entries(tx, table, row, place)? else {
+            let Some(taken) = self.try_add_entries(tx, table, (row, false), place)? else {
                 return Ok(Some(place));
             };
             if !arbiters.contains(&taken.oid) {

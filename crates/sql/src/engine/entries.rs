@@ -48,6 +48,10 @@ impl Rows for RowsOf<'_> {
         })
     }
 
+    fn dead(&mut self, places: &[TupleId]) -> std::result::Result<Vec<TupleId>, access::Error> {
+        self.heap.dead_among(places)
+    }
+
     fn wait(&mut self, xid: Xid) -> std::result::Result<(), access::Error> {
         Ok(self.txn.wait_for(xid)?)
     }
@@ -102,29 +106,36 @@ impl Engine {
         &self,
         tx: &Transaction,
         table: &TableDef,
-        row: &[Datum],
+        (row, replaces): (&[Datum], bool),
         place: TupleId,
     ) -> Result<()> {
-        match self.try_add_entries(tx, table, row, place)? {
+        match self.try_add_entries(tx, table, (row, replaces), place)? {
             None => Ok(()),
             Some(index) => Err(duplicate(table, index, row)),
         }
     }
 
-    /// The same; answers the unique index in which another row has the key.
+    /// The same; answers the unique index in which another row has the key. `replaces`: there are
+    /// older versions of the row, whose entries may be of no use any more.
     pub(super) fn try_add_entries<'t>(
         &self,
         tx: &Transaction,
         table: &'t TableDef,
-        row: &[Datum],
+        (row, replaces): (&[Datum], bool),
         place: TupleId,
     ) -> Result<Option<&'t IndexDef>> {
         let xid = tx.xid().ok_or_else(|| Error::internal("row of a transaction without an id"))?;
         for index in &table.indexes {
             let key = key_of(index, row)?;
             let mut rows = RowsOf { heap: self.heap(table), tx, txn: &self.rooms.txn };
-            let unique = index.unique.then_some(&mut rows as &mut dyn Rows);
-            if self.tree(index).insert(xid, &key, place, unique).map_err(told)?.is_err() {
+            let tree = self.tree(index);
+            let done = if replaces {
+                tree.insert_version(xid, &key, place, index.unique, &mut rows)
+            } else {
+                let unique = index.unique.then_some(&mut rows as &mut dyn Rows);
+                tree.insert(xid, &key, place, unique)
+            };
+            if done.map_err(told)?.is_err() {
                 return Ok(Some(index));
             }
         }
@@ -196,7 +207,7 @@ impl Engine {
     }
 
     /// Makes the entries of an index in a new file for all rows of its table.
-    fn fill_index(&self, table: &TableDef, index: &IndexDef) -> Result<()> {
+    pub(super) fn fill_index(&self, table: &TableDef, index: &IndexDef) -> Result<()> {
         let heap = self.heap(table);
         let mut build = self.tree(index).begin_build(self.memory.get());
         let columns: Vec<usize> = index.columns.iter().map(|column| column.column).collect();

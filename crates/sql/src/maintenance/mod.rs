@@ -7,21 +7,25 @@
 //! ```
 //!
 //! Both hold `ShareUpdateExclusive` on their table: readers and writers go on, DDL and another VACUUM
-//! wait. No lock on a page is held while they sleep. Whether they run in a session or in a worker
+//! wait. VACUUM FULL (`full`) holds `AccessExclusive`, and so does a vacuum for the moment in which it
+//! gives empty pages back (`tail`). No lock on a page is held while they sleep. Whether they run in a session or in a worker
 //! makes no difference here.
 //!
 //! What if the process dies: a vacuum's pages are changed one record at a time, each change whole by
 //! itself; what it notes in the system tables is a transaction's, and is there or not.
 
 mod analyze;
+mod full;
 mod pacing;
 mod progress;
+mod tail;
 mod vacuum;
 
 pub(crate) use analyze::analyze;
+pub(crate) use full::Full;
 pub(crate) use pacing::Costs;
 use pacing::Pacer;
-pub(crate) use progress::vacuum_of;
+pub(crate) use progress::{full_of, vacuum_of};
 pub(crate) use vacuum::vacuum;
 
 use buffer::BufferPool;

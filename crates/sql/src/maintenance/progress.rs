@@ -1,4 +1,5 @@
-//! How far a VACUUM is, in the process's slot: `pg_stat_progress_vacuum`.
+//! How far a VACUUM is, in the process's slot: `pg_stat_progress_vacuum`; and a VACUUM FULL:
+//! `pg_stat_progress_cluster`.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -20,6 +21,8 @@ const NUMBERS: usize = 2;
 
 /// In the word of the command: a vacuum.
 const VACUUM: u64 = 1;
+/// A VACUUM FULL.
+const FULL: u64 = 3;
 
 /// Shows what this process does until it is dropped.
 pub(crate) struct Progress(&'static ProcSlot);
@@ -77,4 +80,69 @@ pub(crate) fn vacuum_of(slot: &ProcSlot) -> Option<Running> {
         phase: PHASES.get(word(NUMBERS) as usize)?.1,
         numbers: std::array::from_fn(|number| word(NUMBERS + 1 + number)),
     })
+}
+
+/// What a VACUUM FULL is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum FullPhase {
+    /// It has not begun yet.
+    #[default]
+    Initializing,
+    /// Rows are copied.
+    ScanningHeap,
+    /// An index is built.
+    RebuildingIndex,
+    /// The system tables hear of it.
+    CleaningUp,
+}
+
+/// PostgreSQL's names of the phases.
+const FULL_PHASES: [(FullPhase, &str); 4] = [
+    (FullPhase::Initializing, "initializing"),
+    (FullPhase::ScanningHeap, "seq scanning heap"),
+    (FullPhase::RebuildingIndex, "rebuilding index"),
+    (FullPhase::CleaningUp, "performing final cleanup"),
+];
+
+/// How far a VACUUM FULL is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RunningFull {
+    pub phase: FullPhase,
+    /// Versions met and copied, pages in all and scanned, indexes built.
+    pub numbers: [u64; 5],
+}
+
+/// Shows what this process does until it is dropped.
+pub(super) struct FullProgress(Progress);
+
+impl FullProgress {
+    /// A VACUUM FULL of a table begins.
+    pub(super) fn begin(relation: Oid) -> FullProgress {
+        let progress = FullProgress(Progress(proc::me()));
+        progress.show(&RunningFull::default());
+        let words = &progress.0.0.progress;
+        words[RELATION].store(u64::from(relation.0), Relaxed);
+        words[COMMAND].store(FULL, Relaxed);
+        progress
+    }
+
+    /// It is so far now.
+    pub(super) fn show(&self, at: &RunningFull) {
+        let phase = FULL_PHASES.iter().position(|(phase, _)| *phase == at.phase).unwrap_or(0);
+        let words = std::iter::once(phase as u64).chain(at.numbers);
+        for (word, number) in self.0.0.progress[NUMBERS..].iter().zip(words) {
+            word.store(number, Relaxed);
+        }
+    }
+}
+
+/// The VACUUM FULL that a process runs, if it does: relation, phase and numbers.
+pub(crate) fn full_of(slot: &ProcSlot) -> Option<(Oid, &'static str, [u64; 5])> {
+    let word = |at: usize| slot.progress[at].load(Relaxed);
+    if word(COMMAND) != FULL {
+        return None;
+    }
+    let relation = Oid(u32::try_from(word(RELATION)).ok()?);
+    let phase = FULL_PHASES.get(word(NUMBERS) as usize)?.1;
+    Some((relation, phase, std::array::from_fn(|number| word(NUMBERS + 1 + number))))
 }

@@ -10,10 +10,12 @@ use access::vacuum::{self, DeadItems, Hooks, Options, Report};
 use catalog::{RelationSize, TableDef};
 use txn::Transaction;
 use txn::statistics::Found;
+use types::BlockNo;
 
 use super::Work;
 use super::pacing::Pages;
 use super::progress::Progress;
+use super::tail;
 use crate::engine::{Rooms, told};
 use crate::error::{Error, Result};
 use crate::functions::DATABASE;
@@ -69,10 +71,11 @@ pub(crate) fn vacuum(
     let report = vacuum::vacuum(&heap, options, &mut steps)?;
     let indexes = std::mem::take(&mut steps.indexes);
     drop(steps);
-    note(rooms, tx, table, &report, &indexes, work.job.auto)?;
+    let left = tail::give_back(rooms, table, &heap, (report.pages, report.nonempty), work)?;
+    note(rooms, tx, table, (&report, left), &indexes, work.job.auto)?;
     work.tell(|| {
         let mut text = format!("finished vacuuming \"{name}\": ");
-        push_report(&mut text, &report);
+        push_report(&mut text, &report, left);
         for (index, found) in table.indexes.iter().zip(&indexes) {
             text.push_str(&format!(
                 "\nindex \"{}\": pages: {} in total, {} newly deleted, {} currently deleted, {} \
@@ -94,7 +97,7 @@ fn note(
     rooms: &Rooms,
     tx: &mut Transaction,
     table: &TableDef,
-    report: &Report,
+    (report, pages): (&Report, BlockNo),
     indexes: &[Vacuumed],
     auto: bool,
 ) -> Result<()> {
@@ -104,7 +107,7 @@ fn note(
     let density = before.rows.map_or(0.0, |rows| f64::from(rows) / f64::from(before.pages.max(1)));
     let live = report.live as f64 + density * f64::from(report.skipped);
     let size = RelationSize {
-        pages: report.pages,
+        pages,
         rows: Some(live.round() as f32),
         all_visible: report.skipped + report.newly_visible,
     };
@@ -119,15 +122,16 @@ fn note(
     Ok(())
 }
 
-fn push_report(text: &mut String, report: &Report) {
+fn push_report(text: &mut String, report: &Report, left: BlockNo) {
     let Report { pages, scanned, removed, live, recently_dead, index_passes, .. } = *report;
     let share = f64::from(scanned) * 100.0 / f64::from(pages.max(1));
     text.push_str(&format!(
         "index scans: {index_passes}\n\
-         pages: 0 removed, {pages} remain, {scanned} scanned ({share:.2}% of total)\n\
+         pages: {} removed, {left} remain, {scanned} scanned ({share:.2}% of total)\n\
          tuples: {removed} removed, {live} remain, {recently_dead} are dead but not yet removable\n\
          removable cutoff: {}\n\
          index scan {}: {} pages from table had {} dead item identifiers removed",
+        pages.saturating_sub(left),
         report.settled_before,
         if index_passes > 0 { "needed" } else { "not needed" },
         report.freed_pages,
@@ -136,7 +140,7 @@ fn push_report(text: &mut String, report: &Report) {
 }
 
 /// What the process had used when the vacuum began.
-struct Before {
+pub(super) struct Before {
     began: Instant,
     pages: Pages,
     records: u64,
@@ -145,7 +149,7 @@ struct Before {
 }
 
 impl Before {
-    fn now(rooms: &Rooms) -> Before {
+    pub(super) fn now(rooms: &Rooms) -> Before {
         let wal = rooms.wal.own_insertions();
         let pages = Pages::used(&rooms.pool);
         let (records, images, bytes) = (wal.records, wal.images, wal.bytes);
@@ -153,7 +157,7 @@ impl Before {
     }
 
     /// Tells what has been used since.
-    fn push_usage(&self, rooms: &Rooms, text: &mut String) {
+    pub(super) fn push_usage(&self, rooms: &Rooms, text: &mut String) {
         let used = Pages::used(&rooms.pool).since(self.pages);
         let wal = rooms.wal.own_insertions();
         text.push_str(&format!(

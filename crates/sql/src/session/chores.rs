@@ -4,6 +4,7 @@
 //! |---|---|
 //! | vacuum | threshold + factor × rows dead versions |
 //! | vacuum | insert threshold + insert factor × rows inserted rows |
+//! | vacuum | `autovacuum_freeze_max_age` transactions, whether or not the table has changed |
 //! | analyze | threshold + factor × rows changed rows |
 
 use std::rc::Rc;
@@ -95,6 +96,14 @@ impl Session {
         Ok(Ended::Done(told))
     }
 
+    /// Gives back the status of transactions that no table needs any more.
+    pub fn trim_status(&mut self) -> std::result::Result<(), Box<Report>> {
+        self.context.begin_request();
+        self.ensure_transaction(false);
+        let done = self.context.storage.trim_status();
+        self.conclude(done)
+    }
+
     /// Runs one of the two; `false`: the table is gone, or somebody has it locked.
     fn run_chore(
         &self,
@@ -127,7 +136,8 @@ impl Session {
             *told = text.split_once(": ").map_or(text.clone(), |(_, rest)| rest.to_owned());
             Ok(())
         };
-        let mut job = Job { costs, target, memory, auto: true, tell: Some(&mut tell) };
+        let truncate = table.vacuum_truncate();
+        let mut job = Job { costs, target, memory, truncate, auto: true, tell: Some(&mut tell) };
         if vacuum {
             storage.vacuum(&table, &mut job)?;
         } else {
@@ -160,8 +170,9 @@ impl Session {
 
 /// What a table needs, if anything.
 fn chore(table: Needy, settings: &Settings) -> Option<Chore> {
-    let Needy { relation, schema, table, rows, counts } = table;
+    let Needy { relation, schema, table, rows, age, counts } = table;
     let (vacuum, analyze) = needs(&counts, rows, settings);
+    let vacuum = vacuum || age > u64::from(settings.autovacuum_freeze_max_age);
     (vacuum || analyze).then_some(Chore { relation, schema, table, vacuum, analyze })
 }
 
@@ -192,6 +203,18 @@ fn needs(counts: &Counts, rows: f64, settings: &Settings) -> (bool, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_old_table_needs_a_vacuum_whatever_has_become_of_it() {
+        let settings = Settings { autovacuum_freeze_max_age: 1000, ..Settings::default() };
+        let of_age = |age| {
+            let (schema, table) = ("s".to_owned(), "t".to_owned());
+            let (relation, rows, counts) = (Oid(1), 0.0, Counts::default());
+            chore(Needy { relation, schema, table, rows, age, counts }, &settings)
+        };
+        assert_eq!(of_age(1000), None);
+        assert_eq!(of_age(1001).expect("a chore").command(), "VACUUM");
+    }
 
     fn counts(of: &[(Count, i64)]) -> Counts {
         let mut words = Counts::default().words().to_vec();

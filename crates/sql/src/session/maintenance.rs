@@ -1,7 +1,8 @@
 //! VACUUM and ANALYZE as a session runs them: which tables, and in which transactions.
 //!
 //! VACUUM never runs inside a transaction block: each table is a transaction of its own, which takes
-//! its lock, and gives it back before the next one's. ANALYZE alone may run inside of one.
+//! its lock, and gives it back before the next one's. VACUUM FULL of everything vacuums the system
+//! tables as VACUUM does. ANALYZE alone may run inside of one.
 
 use std::rc::Rc;
 
@@ -19,6 +20,9 @@ use crate::output::Output;
 use crate::parse::{Maintenance, Target};
 use crate::storage::Job;
 
+/// The schema of the system tables.
+const SYSTEM_SCHEMA: &str = "pg_catalog";
+
 impl Session {
     /// Runs VACUUM or ANALYZE; answers its tag. `several`: the line has other statements.
     pub(super) fn maintain(
@@ -33,9 +37,6 @@ impl Session {
             let message = "VACUUM cannot run inside a transaction block";
             return Err(Error::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
         }
-        if work.full {
-            return Err(Error::unsupported("VACUUM FULL"));
-        }
         self.ensure_transaction(several);
         let everything = self.every_table(work)?;
         let named = !work.targets.is_empty();
@@ -46,6 +47,9 @@ impl Session {
             if work.analyze {
                 self.own_transaction(own, |session| session.analyze_one(target, named, work, out))?;
             }
+        }
+        if work.vacuum {
+            self.own_transaction(own, |session| session.context.storage.trim_status())?;
         }
         self.end_statement(last)?;
         Ok(if work.vacuum { "VACUUM" } else { "ANALYZE" })
@@ -116,7 +120,7 @@ impl Session {
     /// Runs a job with the settings of the session, and tells the client what it does.
     fn run_job(
         &self,
-        verbose: bool,
+        (verbose, truncate): (bool, bool),
         out: &mut dyn Output,
         run: impl FnOnce(&mut Job<'_>) -> Result<()>,
     ) -> Result<()> {
@@ -132,6 +136,7 @@ impl Session {
             costs,
             target: target as usize,
             memory: usize::try_from(memory).unwrap_or(usize::MAX),
+            truncate,
             auto: false,
             tell: verbose.then_some(&mut tell),
         })
@@ -144,12 +149,21 @@ impl Session {
         work: &Maintenance,
         out: &mut dyn Output,
     ) -> Result<()> {
-        let mode = LockMode::ShareUpdateExclusive;
+        // The system tables stand in files with fixed numbers.
+        let full = work.full && (named || target.name.schema.as_deref() != Some(SYSTEM_SCHEMA));
+        let mode = if full { LockMode::AccessExclusive } else { LockMode::ShareUpdateExclusive };
         let Some(table) = self.open_for(target, named, "vacuum", mode, out)? else {
             return Ok(());
         };
+        if full && table.kind == TableKind::System {
+            return Err(Error::unsupported("VACUUM FULL of a system table"));
+        }
         let storage = Rc::clone(&self.context.storage);
-        self.run_job(work.verbose, out, |job| storage.vacuum(&table, job))
+        let truncate = work.truncate.unwrap_or_else(|| table.vacuum_truncate());
+        self.run_job((work.verbose, truncate), out, |job| match full {
+            true => storage.vacuum_full(&table, job),
+            false => storage.vacuum(&table, job),
+        })
     }
 
     fn analyze_one(
@@ -165,7 +179,7 @@ impl Session {
         };
         let columns = columns_of(&table, &target.columns)?;
         let storage = Rc::clone(&self.context.storage);
-        self.run_job(work.verbose, out, |job| storage.analyze(&table, &columns, job))
+        self.run_job((work.verbose, false), out, |job| storage.analyze(&table, &columns, job))
     }
 }
 

@@ -246,6 +246,22 @@ pub(crate) static DEFINITIONS: &[ViewDefinition] = &[
             ("num_dead_tuples", Int8),
         ],
     },
+    ViewDefinition {
+        name: "pg_stat_progress_cluster",
+        columns: &[
+            ("pid", Int4),
+            ("datname", Text),
+            ("relid", ColumnType::Oid),
+            ("command", Text),
+            ("phase", Text),
+            ("cluster_index_relid", ColumnType::Oid),
+            ("heap_tuples_scanned", Int8),
+            ("heap_tuples_written", Int8),
+            ("heap_blks_total", Int8),
+            ("heap_blks_scanned", Int8),
+            ("index_rebuild_count", Int8),
+        ],
+    },
 ];
 
 /// The names of all views.

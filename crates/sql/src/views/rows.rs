@@ -22,6 +22,7 @@ pub(crate) fn rows_of(rooms: &Rooms, name: &str) -> Option<Vec<Row>> {
         "pg_stat_checkpointer" => vec![checkpointer(rooms)],
         "pg_stat_progress_checkpoint" => progress(rooms),
         "pg_stat_progress_vacuum" => vacuums(rooms),
+        "pg_stat_progress_cluster" => rewrites(rooms),
         "pg_stat_wal" => vec![wal(rooms)],
         "pg_shmem_allocations" => allocations(rooms),
         _ => return None,
@@ -213,6 +214,25 @@ fn vacuums(rooms: &Rooms) -> Vec<Row> {
             text(vacuum.phase),
         ];
         row.extend(vacuum.numbers.map(int8));
+        row
+    });
+    rows.collect()
+}
+
+fn rewrites(rooms: &Rooms) -> Vec<Row> {
+    let used = rooms.procs.iter().filter(|slot| slot.kind() != ProcKind::None);
+    let running = used.filter_map(|slot| Some((slot, maintenance::full_of(slot)?)));
+    let rows = running.map(|(slot, (relation, phase, numbers))| {
+        let mut row = vec![
+            Datum::Int4(slot.pid.load(Relaxed)),
+            text(DATABASE),
+            Datum::Oid(relation.0),
+            text("VACUUM FULL"),
+            text(phase),
+            // No index that the rows would be sorted by.
+            Datum::Oid(0),
+        ];
+        row.extend(numbers.map(int8));
         row
     });
     rows.collect()

@@ -213,6 +213,16 @@ impl File {
         seam(Op::Truncate, &self.path, || rustix::fs::ftruncate(&self.fd, len))
     }
 
+    /// Gives the range's blocks back: it reads as zeros, and the length stays. Where the file system
+    /// cannot do that, nothing happens.
+    pub fn punch_hole(&self, offset: u64, len: u64) -> io::Result<()> {
+        let how = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        seam(Op::Truncate, &self.path, || match rustix::fs::fallocate(&self.fd, how, offset, len) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            Err(errno) => Err(errno),
+        })
+    }
+
     /// Asks the kernel to begin writing the range to disk, without waiting and without promise.
     pub fn start_writeback(&self, offset: u64, len: u64) {
         let (Ok(offset), Ok(len)) = (i64::try_from(offset), i64::try_from(len)) else { return };
@@ -249,6 +259,20 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let file = File::open(&directory.path().join("f"), OpenHow::CREATE_NEW).expect("new");
         (directory, file)
+    }
+
+    #[test]
+    fn a_hole_reads_as_zeros_and_the_length_stays() {
+        let (_directory, file) = scratch();
+        file.write_all_at(&[7; 32768], 0).expect("writable");
+        file.punch_hole(8192, 16384).expect("punched");
+        assert_eq!(file.len().expect("a length"), 32768);
+        let mut bytes = vec![1; 32768];
+        file.read_exact_at(&mut bytes, 0).expect("readable");
+        assert!(bytes[..8192].iter().chain(&bytes[24576..]).all(|byte| *byte == 7));
+        // Where the file system has no holes, they stay as they were.
+        let hole = &bytes[8192..24576];
+        assert!(hole.iter().all(|byte| *byte == 0) || hole.iter().all(|byte| *byte == 7));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! autovacuum among those who hold it interrupts that worker, which leaves its table and takes up the
 //! next one. Its work is done again later; a session's work is not.
 //!
+//! A vacuum that holds more than it must asks now and then whether somebody waits.
+//!
 //! The signal is sent without any lock. The worker may have let the table go meanwhile: then it finds
 //! the interruption when it takes up the next table, and forgets it.
 
@@ -14,6 +16,13 @@ use super::manager::LockManager;
 use super::tag::LockTag;
 
 impl LockManager {
+    /// Whether somebody waits for a lock.
+    pub fn has_waiters(&self, tag: LockTag) -> bool {
+        let table = &self.table;
+        let _partition = table.partition(tag).shared(Rank::LockPartition);
+        table.find(tag).is_some_and(|lock| table.waiters_of(lock).next().is_some())
+    }
+
     /// Interrupts autovacuum workers that hold what this process waits for.
     pub(crate) fn have_workers_give_way(&self) {
         for pid in self.workers_in_the_way() {

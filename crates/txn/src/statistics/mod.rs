@@ -155,6 +155,15 @@ impl Statistics {
         self.innermost(|pending| pending.moved(from, to));
     }
 
+    /// A relation's new file, which its transaction has made, has so many rows. If the transaction
+    /// does not commit, the file and this are forgotten.
+    pub fn filled(&self, rel: RelFileNumber, live: u64, dead: u64) {
+        if let Some(entry) = self.table.find_or_make(rel) {
+            entry.set(Count::Live, live);
+            entry.set(Count::Dead, dead);
+        }
+    }
+
     /// A vacuum is done with a table.
     pub fn vacuumed(&self, rel: RelFileNumber, found: Found) {
         let (last, number) = match found.auto {
@@ -356,6 +365,22 @@ mod tests {
         statistics.moved(U, T);
         statistics.end(false, &[T]);
         assert_eq!(counted(&statistics.of(U)), [1, 0, 1, 6, 2], "not if it is undone");
+    }
+
+    #[test]
+    fn a_file_that_was_filled_has_its_rows_and_the_history() {
+        let statistics = statistics();
+        change(&statistics);
+        statistics.end(true, &[]);
+        statistics.moved(T, U);
+        statistics.filled(U, 4, 1);
+        statistics.end(false, &[U]);
+        assert_eq!(counted(&statistics.of(T)), [4, 3, 8, 5, 2], "undone");
+        assert_eq!(counted(&statistics.of(U)), [0; 5]);
+        statistics.moved(T, U);
+        statistics.filled(U, 4, 1);
+        statistics.end(true, &[T]);
+        assert_eq!(counted(&statistics.of(U)), [4, 1, 0, 5, 2]);
     }
 
     #[test]

@@ -39,7 +39,7 @@ mod sweep;
 mod truncate;
 
 pub use dead::DeadItems;
-pub use rewrite::{Rewritten, rewrite};
+pub use rewrite::{RewriteProgress, Rewritten, rewrite};
 pub use truncate::{empty_tail, truncate};
 
 use buffer::Ring;

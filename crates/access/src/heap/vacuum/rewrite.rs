@@ -45,6 +45,19 @@ pub struct Rewritten {
     pub settled_before: Xid,
 }
 
+/// How far a rewrite is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RewriteProgress {
+    /// Pages of the old file.
+    pub pages: BlockNo,
+    /// Those of them that are done.
+    pub scanned: BlockNo,
+    /// Versions met so far, and copied.
+    pub versions_scanned: u64,
+    /// Versions copied so far, those that still wait for another one included.
+    pub versions_copied: u64,
+}
+
 /// A version on its way, by its place in the old file.
 struct Version {
     old: TupleId,
@@ -77,11 +90,11 @@ struct Output<'h> {
 }
 
 /// Copies a table into the empty file of `into`, whose fill factor counts. `before_page` is called
-/// before each page of the old file, with how many of them are done: the place to be interrupted.
+/// before each page of the old file: the place to be interrupted, to show progress.
 pub fn rewrite<E: From<Error>>(
     from: &Heap<'_>,
     into: &Heap<'_>,
-    mut before_page: impl FnMut(BlockNo, BlockNo) -> Result<(), E>,
+    mut before_page: impl FnMut(&RewriteProgress) -> Result<(), E>,
 ) -> Result<Rewritten, E> {
     let access = from.access;
     let horizon = access.renew_horizon();
@@ -99,13 +112,20 @@ pub fn rewrite<E: From<Error>>(
     let mut rewrite = Rewrite { from: *from, out, horizon, waiting, copied, done };
     let ring = Ring::bulk_read(access.pool.buffers());
     for block in 0..pages {
-        before_page(block, pages)?;
+        before_page(&rewrite.progress(block, pages))?;
         rewrite.copy_page(block, &ring)?;
     }
     Ok(rewrite.finish(pages)?)
 }
 
 impl Rewrite<'_> {
+    fn progress(&self, scanned: BlockNo, pages: BlockNo) -> RewriteProgress {
+        let Rewritten { live, recently_dead, removed, .. } = self.done;
+        let versions_copied = live + recently_dead;
+        let versions_scanned = versions_copied + removed;
+        RewriteProgress { pages, scanned, versions_scanned, versions_copied }
+    }
+
     fn copy_page(&mut self, block: BlockNo, ring: &Ring) -> Result<(), Error> {
         let heap = self.from;
         let mut page = PageBytes::default();

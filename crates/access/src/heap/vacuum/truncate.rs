@@ -7,6 +7,8 @@
 //! | TRUNCATE record inserted and flushed | redo cuts the file off |
 //! | their buffers are forgotten, the file is cut off | the same; or if a checkpoint came between, as before it: the pages on disk are empty |
 //!
+//! The visibility map has no bit for an empty page, so there is nothing to be cut off from it.
+//!
 //! The second step is what the last line needs: without it, a page whose emptying is only in its
 //! buffer would come back as it was long ago, with rows that have no index entries.
 
@@ -37,7 +39,8 @@ pub fn empty_tail<E: From<Error>>(
 /// ACCESS EXCLUSIVE lock that the caller still holds. Returns how many pages are left.
 pub fn truncate(heap: &Heap<'_>, count: BlockNo) -> Result<BlockNo, Error> {
     let access = heap.access;
-    let left = heap.nblocks()?.saturating_sub(count);
+    let blocks = heap.nblocks()?;
+    let left = blocks.saturating_sub(count);
     if count == 0 {
         return Ok(left);
     }
@@ -47,6 +50,8 @@ pub fn truncate(heap: &Heap<'_>, count: BlockNo) -> Result<BlockNo, Error> {
     storage::log_truncate(access, heap.rel, left)?;
     access.forget_relation(heap.rel);
     access.pool.truncate(heap.rel, Fork::Main, left)?;
+    // A hint; but inserts would look for each of these pages.
+    (left..blocks).try_for_each(|block| heap.map().record(block, 0))?;
     Ok(left)
 }
 
