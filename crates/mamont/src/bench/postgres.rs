@@ -214,6 +214,7 @@ mod tests {
     }
 
     const WELCOME: &[u8] = b"R\0\0\0\x08\0\0\0\0S\0\0\0\x08a\0b\0Z\0\0\0\x05I";
+    const FAILURE: &[u8] = b"E\0\0\0\x16SERROR\0C42601\0Mno\0\0Z\0\0\0\x05I";
     const READY: &[u8] = b"C\0\0\0\x0cSELECT\0\0Z\0\0\0\x05I";
 
     #[test]
@@ -237,8 +238,7 @@ mod tests {
 
     #[test]
     fn errors_and_hang_ups_are_told() {
-        let error = b"E\0\0\0\x16SERROR\0C42601\0Mno\0\0Z\0\0\0\x05I";
-        let (_directory, address, _server) = server(&[WELCOME, error, b"E\0\0\0"]);
+        let (_directory, address, _server) = server(&[WELCOME, FAILURE, b"E\0\0\0"]);
         let mut session = Session::open(&address, "ann").expect("it is let in");
         let told = session.run("x").expect_err("an error came");
         assert_eq!(told.to_string(), "42601: no");
