@@ -3,6 +3,7 @@
 #
 #   scripts/bench.sh             the whole of it: some minutes
 #   ROWS=100000 SECONDS_EACH=3 ROUNDS=1 scripts/bench.sh
+#   ONLY='point|redo' scripts/bench.sh     the lines that match
 #
 # Measured, in rounds that alternate between the servers (the median round counts):
 #   - COPY of the same file, in rows a second;
@@ -15,6 +16,10 @@
 #   - redo: after a load without a checkpoint all processes are killed with SIGKILL; the log that
 #     is replayed, divided by the time that the server says its redo took; and how long it took
 #     from the start of the server to the first answer.
+# One load generator (`mamont bench`) measures both, each in its own protocol: PostgreSQL with simple
+# queries, or with Bind, Describe and Execute of a statement that it has parsed once; Mamont with the
+# line protocol, or EXECUTE of a statement that it has prepared. What a statement costs the generator,
+# which shares the processors with the server, is told at the end. COPY goes through psql.
 # Both have the same durability (fsync, synchronous_commit, full_page_writes, checksums), the same
 # shared_buffers and sizes of the log, no checkpoint while measuring, a Unix socket, and autovacuum
 # every ten seconds.
@@ -24,6 +29,7 @@ cd "$(dirname "$0")/.."
 rows=${ROWS:-1000000}
 seconds=${SECONDS_EACH:-10}
 rounds=${ROUNDS:-3}
+only=${ONLY:-.}
 index_rows=${INDEX_ROWS:-2000000}
 point_rows=${POINT_ROWS:-100000}
 shared_buffers=${SHARED_BUFFERS:-512MB}
@@ -31,7 +37,7 @@ max_wal_size=${MAX_WAL_SIZE:-16GB}
 min_wal_size=${MIN_WAL_SIZE:-1GB}
 pg_bin=${PG_BIN:-/usr/lib/postgresql/15/bin}
 
-for tool in "$pg_bin/postgres" "$pg_bin/pgbench" "$pg_bin/psql" "$pg_bin/initdb"; do
+for tool in "$pg_bin/postgres" "$pg_bin/psql" "$pg_bin/initdb"; do
   if [ ! -x "$tool" ]; then
     echo "skipped: $tool is missing (Debian: apt install postgresql-15; or set PG_BIN)" >&2
     exit 0
@@ -98,6 +104,9 @@ mamont_sql() { "$mamont" shell "$work/mamont-socket/" -e "$1" >/dev/null; }
 # The number that stands behind a name in the JSON of `mamont bench`.
 field() { sed "s/.*\"$1\":\([0-9.]*\).*/\1/"; }
 
+# Passes the JSON on, and notes what a statement has cost the load generator.
+noted() { tee "$work/told.$1" && field client_cpu_us <"$work/told.$1" >>"$work/client.$1"; }
+
 mamont_copy() {
   "$mamont" bench copy --connect "$work/mamont-socket/" --file "$work/rows" --keep --json |
     field rows_per_second
@@ -105,7 +114,7 @@ mamont_copy() {
 
 mamont_commit() {
   "$mamont" bench commit --connect "$work/mamont-socket/" --clients "$1" --seconds "$seconds" \
-    --keep --json | field commits_per_second
+    --keep --json | noted mamont | field commits_per_second
 }
 
 mamont_index() {
@@ -114,16 +123,20 @@ mamont_index() {
 }
 
 # mamont_point KIND CLIENTS [OPTION...]
-mamont_point() {
-  local kind=$1 clients=$2
-  shift 2
-  "$mamont" bench point --connect "$work/mamont-socket/" --kind "$kind" --rows "$point_rows" \
-    --clients "$clients" --seconds "$seconds" --keep --json "$@" | field "${kind}s_per_second"
+mamont_point() { point mamont "$work/mamont-socket/" "$@"; }
+
+# point SERVER ADDRESS KIND CLIENTS [OPTION...]
+point() {
+  local server=$1 address=$2 kind=$3 clients=$4
+  shift 4
+  "$mamont" bench point --connect "$address" --kind "$kind" --rows "$point_rows" \
+    --clients "$clients" --seconds "$seconds" --keep --json "$@" |
+    noted "$server" | field "${kind}s_per_second"
 }
 
 mamont_size() {
-  "$mamont" shell "$work/mamont-socket/" -e "SELECT sum(pg_relation_size(oid)) FROM pg_class
-    WHERE relname LIKE 'bench_point%'" | sed -n 's/[^0-9]*\([0-9][0-9]*\).*/\1/p' | head -n 1
+  "$mamont" shell "$work/mamont-socket/" -e "SELECT sum(pg_relation_size(oid)) AS size \
+FROM pg_class WHERE relname LIKE 'bench_point%'" | sed -n 's/^ROW //p'
 }
 
 # --- PostgreSQL -----------------------------------------------------------------------------
@@ -141,7 +154,7 @@ start_postgres() {
 init_postgres() {
   mkdir "$work/pg"
   if [ "$(id -u)" = 0 ]; then chown postgres "$work/pg"; fi
-  as_postgres "$pg_bin/initdb" -k -U postgres -D "$work/pg/data" >/dev/null
+  as_postgres "$pg_bin/initdb" -A trust -k -U postgres -D "$work/pg/data" >/dev/null
   as_postgres tee -a "$work/pg/data/postgresql.conf" >/dev/null <<CONF
 listen_addresses = ''
 unix_socket_directories = '$work/pg'
@@ -168,10 +181,8 @@ pg_copy() {
 }
 
 pg_commit() {
-  pg_sql "DROP TABLE IF EXISTS bench_commit" 2>/dev/null
-  pg_sql "CREATE TABLE bench_commit (client integer NOT NULL, n bigint NOT NULL, payload text)"
-  "$pg_bin/pgbench" -n -h "$work/pg" -U postgres -c "$1" -j "$1" -T "$seconds" \
-    -f "$work/insert.sql" postgres 2>/dev/null | sed -n 's/^tps = \([0-9.]*\) .*/\1/p'
+  "$mamont" bench commit --connect "$work/pg/" --postgres postgres --clients "$1" \
+    --seconds "$seconds" --keep --json | noted pg | field commits_per_second
 }
 
 pg_index() {
@@ -187,33 +198,8 @@ pg_index() {
   awk -v ms="$ms" -v rows="$index_rows" 'BEGIN { printf "%.1f\n", rows * 1000 / ms }'
 }
 
-# pg_point KIND CLIENTS [OPTION...], with the options of mamont_point.
-pg_point() {
-  local kind=$1 clients=$2 mode=simple reuse= indexes=0
-  shift 2
-  while [ $# -gt 0 ]; do
-    case $1 in
-      --prepared) mode=prepared ;;
-      --reuse) reuse=yes ;;
-      --indexes) indexes=$2 && shift ;;
-    esac
-    shift
-  done
-  if [ -z "$reuse" ]; then
-    pg_sql "DROP TABLE IF EXISTS bench_point" 2>/dev/null
-    pg_sql "CREATE TABLE bench_point (id bigint PRIMARY KEY, branch bigint NOT NULL,
-      balance bigint NOT NULL, filler text)"
-    pg_sql "INSERT INTO bench_point SELECT i, i % 100, 0, 'filler of forty bytes, more or less, here'
-      FROM generate_series(1, $point_rows) i"
-    if [ "$indexes" -gt 0 ]; then pg_sql "CREATE INDEX ON bench_point (branch)"; fi
-    if [ "$indexes" -gt 1 ]; then pg_sql "CREATE INDEX ON bench_point (balance)"; fi
-    pg_sql "VACUUM ANALYZE bench_point"
-    pg_sql CHECKPOINT
-  fi
-  "$pg_bin/pgbench" -n -h "$work/pg" -U postgres -c "$clients" -j "$clients" -T "$seconds" \
-    -M "$mode" -D rows="$point_rows" -f "$work/$kind.sql" postgres 2>/dev/null |
-    sed -n 's/^tps = \([0-9.]*\) .*/\1/p'
-}
+# pg_point KIND CLIENTS [OPTION...]
+pg_point() { point pg "$work/pg/" "$@" --postgres postgres; }
 
 pg_size() {
   pg_sql "SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relname LIKE 'bench_point%'"
@@ -226,6 +212,7 @@ median() { sort -n | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'
 compare() {
   local name=$1 ours=$2 theirs=$3
   shift 3
+  [[ $name =~ $only ]] || return 0
   : >"$work/ours" && : >"$work/theirs"
   for _ in $(seq "$rounds"); do
     "$ours" "$@" >>"$work/ours"
@@ -240,6 +227,7 @@ print_line() {
 }
 
 compare_size() {
+  [[ "update storm" =~ $only ]] || return 0
   megabytes() { awk -v bytes="$1" 'BEGIN { print bytes / 1048576 }'; }
   print_line "  size afterwards, MB" "$(megabytes "$(mamont_size)")" "$(megabytes "$(pg_size)")"
 }
@@ -258,15 +246,8 @@ redo_seconds() { sed -n 's/.*redo done at.*elapsed: \([0-9.]*\) s.*/\1/p' "$1" |
 
 lsn_bytes() { echo $((16#${1%/*} * 4294967296 + 16#${1#*/})); }
 
-compare "CREATE INDEX, rows/s" mamont_index pg_index
-compare "point read, 1 client" mamont_point pg_point read 1
-compare "point read, 16 clients" mamont_point pg_point read 16 --reuse
-compare "point read, 16, prepared" mamont_point pg_point read 16 --reuse --prepared
-compare "point update, 1 client" mamont_point pg_point update 1
-compare "point update, 16 clients" mamont_point pg_point update 16 --reuse
-compare "update storm, 16 clients" mamont_point pg_point update 16 --indexes 2
-compare_size
 compare_redo() {
+  [[ redo =~ $only ]] || return 0
   local before ours_ready theirs_ready ours_bytes theirs_bytes from to
   load_for_redo mamont_sql mamont_copy mamont_commit
   load_for_redo pg_sql pg_copy pg_commit
@@ -293,19 +274,6 @@ compare_redo() {
 }
 
 "$mamont" bench data --rows "$rows" >"$work/rows"
-cat >"$work/insert.sql" <<'SQL'
-\set n random(1, 1000000000)
-INSERT INTO bench_commit VALUES (:client_id, :n, '0123456789012345678901234567890123456789');
-SQL
-cat >"$work/read.sql" <<'SQL'
-\set id random(1, :rows)
-SELECT balance FROM bench_point WHERE id = :id;
-SQL
-cat >"$work/update.sql" <<'SQL'
-\set id random(1, :rows)
-\set value random(1, 16777216)
-UPDATE bench_point SET balance = :value, branch = :value WHERE id = :id;
-SQL
 mkdir "$work/mamont-socket"
 init_postgres
 start_postgres
@@ -317,6 +285,7 @@ compare "1 client, commits/s" mamont_commit pg_commit 1
 compare "16 clients, commits/s" mamont_commit pg_commit 16
 compare "CREATE INDEX, rows/s" mamont_index pg_index
 compare "point read, 1 client" mamont_point pg_point read 1
+compare "point read, 1, prepared" mamont_point pg_point read 1 --reuse --prepared
 compare "point read, 16 clients" mamont_point pg_point read 16 --reuse
 compare "point read, 16, prepared" mamont_point pg_point read 16 --reuse --prepared
 compare "point update, 1 client" mamont_point pg_point update 1
@@ -324,3 +293,6 @@ compare "point update, 16 clients" mamont_point pg_point update 16 --reuse
 compare "update storm, 16 clients" mamont_point pg_point update 16 --indexes 2
 compare_size
 compare_redo
+[ ! -s "$work/client.pg" ] ||
+  print_line "load generator, CPU us/statement" "$(median <"$work/client.mamont")" \
+    "$(median <"$work/client.pg")"

@@ -43,6 +43,7 @@ impl<'a> PageRead<'a> {
     ///
     /// # Panics
     /// If the range does not lie in the page.
+    #[inline]
     pub fn bytes(&self, range: Range<usize>) -> &[u8] {
         assert!(range.start <= range.end && range.end <= PAGE_SIZE, "range lies in the page");
         // SAFETY: the range lies in the frame, which is mapped for the life of the process; the
@@ -51,6 +52,7 @@ impl<'a> PageRead<'a> {
     }
 
     /// A hint word: read and set by atomic operations. `at` is even and inside the page.
+    #[inline]
     pub fn hint_word(&self, at: usize) -> &AtomicU16 {
         assert!(at.is_multiple_of(2) && at + 2 <= PAGE_SIZE, "hint words are aligned");
         // SAFETY: aligned and inside the frame; under the shared lock hint words are accessed by
@@ -63,6 +65,7 @@ impl<'a> PageRead<'a> {
         self.frame.copy_out(&mut into.0);
     }
 
+    #[inline]
     fn load<const N: usize>(&self, at: usize) -> [u8; N] {
         let mut bytes = [0; N];
         self.frame.load_at(at, &mut bytes);
@@ -71,18 +74,21 @@ impl<'a> PageRead<'a> {
 }
 
 impl PageAccess for PageRead<'_> {
+    #[inline]
     fn u16_at(&self, at: usize) -> u16 {
         if at.is_multiple_of(2) {
             return u16::from_le(self.hint_word(at).load(Ordering::Relaxed));
         }
         u16::from_le_bytes(self.load(at))
     }
+    #[inline]
     fn u32_at(&self, at: usize) -> u32 {
         if at.is_multiple_of(2) {
             return u32::from(self.u16_at(at)) | u32::from(self.u16_at(at + 2)) << 16;
         }
         u32::from_le_bytes(self.load(at))
     }
+    #[inline]
     fn u64_at(&self, at: usize) -> u64 {
         u64::from_le_bytes(self.load(at))
     }
@@ -111,6 +117,7 @@ impl<'a> PageWrite<'a> {
     }
 
     /// The page, for reading.
+    #[inline]
     pub fn page(&self) -> &PageBytes {
         // SAFETY: the frame is a page, aligned and mapped for the life of the process; the
         // exclusive lock keeps everyone else out, setters of hints too.
@@ -118,6 +125,7 @@ impl<'a> PageWrite<'a> {
     }
 
     /// The page, for changing. Only the recipe of changes and redo call this.
+    #[inline]
     pub(crate) fn page_mut(&mut self) -> &mut PageBytes {
         // SAFETY: as in `page`; `&mut self` makes this the only reference in this process.
         unsafe { &mut *self.frame.as_ptr().cast::<PageBytes>() }

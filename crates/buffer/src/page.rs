@@ -67,6 +67,7 @@ pub struct Item {
 }
 
 impl Item {
+    #[inline]
     fn decode(word: u32) -> Item {
         let state = match word >> 15 & 3 {
             0 => ItemState::Unused,
@@ -87,11 +88,13 @@ impl Item {
     }
 
     /// Where the row lies, if it lies inside the page.
+    #[inline]
     pub fn range(self) -> Option<std::ops::Range<usize>> {
         if self.state == ItemState::Normal { self.extent() } else { None }
     }
 
     /// Where its bytes lie, also of one marked dead, if they lie inside the page.
+    #[inline]
     pub fn extent(self) -> Option<std::ops::Range<usize>> {
         let (from, to) =
             (usize::from(self.offset), usize::from(self.offset) + usize::from(self.length));
@@ -157,13 +160,11 @@ pub trait PageAccess {
     }
     /// How many line pointers there are, used or not.
     fn item_count(&self) -> u16 {
-        let bytes = self.lower().clamp(PAGE_HEADER_SIZE as u16, PAGE_SIZE as u16);
-        if self.upper() == self.lower()
-            && self.special() == PAGE_SIZE as u16
-            && self.lower() == PAGE_SIZE as u16
-        {
+        let lower = self.lower();
+        if lower == PAGE_SIZE as u16 && self.upper() == lower && self.special() == lower {
             return 0;
         }
+        let bytes = lower.clamp(PAGE_HEADER_SIZE as u16, PAGE_SIZE as u16);
         (bytes - PAGE_HEADER_SIZE as u16) / ITEM_SIZE as u16
     }
     /// The line pointer of that number, from 1.
@@ -181,6 +182,7 @@ pub trait PageAccess {
     }
 }
 
+#[inline]
 pub(crate) fn item_at(number: u16) -> usize {
     PAGE_HEADER_SIZE + (usize::from(number) - 1) * ITEM_SIZE
 }
@@ -191,12 +193,15 @@ pub(crate) fn item_at(number: u16) -> usize {
 pub struct PageBytes(pub [u8; PAGE_SIZE]);
 
 impl PageAccess for PageBytes {
+    #[inline]
     fn u16_at(&self, at: usize) -> u16 {
         u16::from_le_bytes(self.0[at..at + 2].try_into().expect("2 bytes"))
     }
+    #[inline]
     fn u32_at(&self, at: usize) -> u32 {
         u32::from_le_bytes(self.0[at..at + 4].try_into().expect("4 bytes"))
     }
+    #[inline]
     fn u64_at(&self, at: usize) -> u64 {
         u64::from_le_bytes(self.0[at..at + 8].try_into().expect("8 bytes"))
     }

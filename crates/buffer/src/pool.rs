@@ -107,7 +107,9 @@ enum Fill {
     Zero,
 }
 
-/// Marks a pin entry whose pin is being taken or given up.
+/// Marks a pin entry whose pin is being taken or given up. The entry is stored with `Release`, and
+/// the step on the buffer's state between two such stores is one that orders them: whoever sees the
+/// pin sees the entry.
 const PIN_INTENT: u64 = 1 << 32;
 
 impl BufferPool {
@@ -287,12 +289,12 @@ impl BufferPool {
         let slot = shmem::proc::me();
         let free = |pin: &std::sync::atomic::AtomicU64| pin.load(Ordering::Relaxed) == 0;
         let entry = slot.pins.iter().position(free).ok_or(Error::TooManyPins)?;
-        slot.pins[entry].store(PIN_INTENT | (id as u64 + 1), Ordering::SeqCst);
+        slot.pins[entry].store(PIN_INTENT | (id as u64 + 1), Ordering::Release);
         if !self.descriptors[id].state.pin(use_it, wanted) {
-            slot.pins[entry].store(0, Ordering::SeqCst);
+            slot.pins[entry].store(0, Ordering::Release);
             return Ok(None);
         }
-        slot.pins[entry].store(id as u64 + 1, Ordering::SeqCst);
+        slot.pins[entry].store(id as u64 + 1, Ordering::Release);
         Ok(Some(Pin { pool: self, id, entry }))
     }
 
@@ -443,8 +445,8 @@ impl<'a> Pin<'a> {
 impl Drop for Pin<'_> {
     fn drop(&mut self) {
         let entry = &shmem::proc::me().pins[self.entry];
-        entry.store(PIN_INTENT | (self.id as u64 + 1), Ordering::SeqCst);
+        entry.store(PIN_INTENT | (self.id as u64 + 1), Ordering::Release);
         self.state().unpin();
-        entry.store(0, Ordering::SeqCst);
+        entry.store(0, Ordering::Release);
     }
 }

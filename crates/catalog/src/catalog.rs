@@ -192,12 +192,17 @@ impl Catalog {
     ) -> Result<Opened, Error> {
         let mut locked: Option<Oid> = None;
         loop {
+            let version = self.txn().catalog_version();
             let Some(table) = self.lookup(tx, schema, name)? else { return Ok(Opened::Missing) };
             if locked == Some(table.oid) {
                 return Ok(Opened::Table(table));
             }
             if !lock(LockTag::Relation(table.oid))? {
                 return Ok(Opened::Busy);
+            }
+            // As long as nothing has changed, a second look finds what the first has found.
+            if self.txn().catalog_version() == version {
+                return Ok(Opened::Table(table));
             }
             locked = Some(table.oid);
         }

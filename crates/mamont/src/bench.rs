@@ -8,7 +8,8 @@
 //! - `connections`: what idle connections cost, in memory and to those that work.
 //! - `data`: the rows that `copy` loads, for loading them elsewhere.
 //!
-//! `scripts/bench.sh` runs these and PostgreSQL's own tools side by side.
+//! `commit` and `point` can be had of PostgreSQL, too: the same statements, sent by the same load
+//! generator in PostgreSQL's protocol. `scripts/bench.sh` measures both servers side by side.
 
 mod clients;
 mod commit;
@@ -17,6 +18,7 @@ mod copy;
 mod index;
 mod latency;
 mod point;
+mod postgres;
 mod storm;
 
 use std::io::Write;

@@ -44,7 +44,7 @@ impl FromStr for Address {
 }
 
 /// The socket in a directory: the only one there, named as PostgreSQL names it.
-fn socket_in(directory: &Path) -> io::Result<PathBuf> {
+pub fn socket_in(directory: &Path) -> io::Result<PathBuf> {
     let mut found = None;
     for entry in std::fs::read_dir(directory)? {
         let name = entry?.file_name();

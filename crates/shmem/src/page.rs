@@ -27,6 +27,7 @@ unsafe impl Sync for SharedPage {}
 
 impl SharedPage {
     /// Where the page is. Whoever goes through this pointer holds the lock that guards the bytes.
+    #[inline]
     pub fn as_ptr(&self) -> *mut u8 {
         self.0.get().cast()
     }
@@ -47,6 +48,7 @@ impl SharedPage {
 
     /// Stores `bytes` at `offset`, touching no byte beside them. Panics when they reach beyond the
     /// page.
+    #[inline]
     pub fn store_at(&self, offset: usize, bytes: &[u8]) {
         let (head, body) = split(offset, bytes.len());
         for (index, &byte) in bytes[..head].iter().enumerate() {
@@ -63,6 +65,7 @@ impl SharedPage {
     }
 
     /// Loads `bytes.len()` bytes at `offset`. Panics when they reach beyond the page.
+    #[inline]
     pub fn load_at(&self, offset: usize, bytes: &mut [u8]) {
         let len = bytes.len();
         let (head, body) = split(offset, len);
@@ -85,12 +88,14 @@ impl SharedPage {
         self.store_at(offset, &ZEROS[..len]);
     }
 
+    #[inline]
     fn word(&self, index: usize) -> &AtomicU64 {
         assert!(index < WORDS);
         // SAFETY: inside the page, aligned, and all safe access is atomic.
         unsafe { AtomicU64::from_ptr(self.0.get().cast::<u64>().add(index)) }
     }
 
+    #[inline]
     fn byte(&self, offset: usize) -> &AtomicU8 {
         assert!(offset < PAGE_SIZE);
         // SAFETY: inside the page, and all safe access is atomic.
@@ -99,6 +104,7 @@ impl SharedPage {
 }
 
 /// How many bytes come before the first whole word of a range, and which word that is.
+#[inline]
 fn split(offset: usize, len: usize) -> (usize, usize) {
     assert!(offset <= PAGE_SIZE && len <= PAGE_SIZE - offset, "inside the page");
     let head = (offset.next_multiple_of(8) - offset).min(len);

@@ -125,6 +125,8 @@ struct Engine {
     snapshot: RefCell<Option<Rc<Snapshot>>>,
     /// The snapshot of the whole transaction, under repeatable read.
     kept: RefCell<Option<Snapshot>>,
+    /// What the last index scan read its rows into; its memory is used again.
+    scratch: Cell<entries::Scratch>,
 }
 
 impl Session {
@@ -139,6 +141,7 @@ impl Session {
             snapshot: RefCell::new(None),
             statistics: Statistics::default(),
             kept: RefCell::new(None),
+            scratch: Cell::default(),
         };
         Session::over(Rc::new(engine), settings.clone())
     }

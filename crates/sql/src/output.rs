@@ -89,6 +89,11 @@ impl TextRow {
         self.ends.push((self.text.len(), true));
     }
 
+    /// Bytes of memory that it keeps.
+    pub fn memory(&self) -> usize {
+        self.text.capacity() + self.ends.capacity() * size_of::<(usize, bool)>()
+    }
+
     /// Number of values.
     pub fn len(&self) -> usize {
         self.ends.len()

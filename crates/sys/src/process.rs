@@ -9,7 +9,7 @@ use std::os::fd::RawFd;
 use nix::libc;
 use rustix::process::{Pid, PidfdFlags, WaitOptions};
 
-pub use crate::title::{init_title, set_title};
+pub use crate::title::{init_title, set_title, set_title_behind};
 pub use nix::sys::signal::Signal;
 
 /// Which side of a fork this is.

@@ -141,6 +141,11 @@ unsafe fn replace(entry: *mut *mut c_char) {
 
 /// Shows `title` in `ps` from now on, cut to the room there is. Cheap: no system call.
 pub fn set_title(title: &str) {
+    set_title_behind(title, 0);
+}
+
+/// The same, where the first `same` bytes are those of the title shown so far.
+pub fn set_title_behind(title: &str, same: usize) {
     let area = AREA.load(Ordering::Relaxed);
     if area.is_null() {
         return;
@@ -153,7 +158,7 @@ pub fn set_title(title: &str) {
     // process that reads it through /proc may see an old title, a new one or a mixture, which does
     // no harm.
     unsafe {
-        for (index, &byte) in title.as_bytes()[..shown].iter().enumerate() {
+        for (index, &byte) in title.as_bytes()[..shown].iter().enumerate().skip(same) {
             let printable = if byte.is_ascii_control() { b' ' } else { byte };
             area.add(index).write_volatile(printable);
         }
@@ -200,6 +205,24 @@ mod tests {
             assert_eq!(shown(&[&long, "m", &exact]), format!("{exact}\0"), "{len} {arguments}");
             assert_eq!(shown(&[&exact, "m"]), "m\0");
         }
+    }
+
+    #[test]
+    fn only_the_end_of_a_title_is_written() {
+        let (here, there) = pair();
+        let child = spawn(|| {
+            init_title();
+            set_title("mamont: backend idle");
+            set_title_behind("xxxxxx: backend active", 16);
+            set_title_behind("xxxxxx: backend on", 16);
+            tell(&there);
+            i32::from(!hear(&there))
+        });
+        assert!(hear(&here));
+        let shown = std::fs::read(format!("/proc/{child}/cmdline")).expect("it lives");
+        tell(&here);
+        assert_eq!(wait_for(child), Some(Ended::Exited(0)));
+        assert_eq!(shown, b"mamont: backend on\0");
     }
 
     #[test]

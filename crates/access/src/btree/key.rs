@@ -30,6 +30,9 @@ pub const ENTRY_SIZE_MAX: usize = 2704;
 
 const TRAILER_MARK: u8 = 0x80;
 
+/// Most keys are no longer than this, and need no memory of their own.
+pub(super) type Bytes = SmallVec<[u8; 32]>;
+
 /// How a column of an index is ordered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KeyColumn {
@@ -45,7 +48,7 @@ pub struct KeyColumn {
 /// values do.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Key {
-    pub(super) bytes: SmallVec<[u8; 32]>,
+    pub(super) bytes: Bytes,
     /// What equal values may differ in, if it isn't the usual.
     pub(super) trailer: SmallVec<[u8; 8]>,
     pub(super) has_null: bool,
@@ -130,9 +133,9 @@ impl<'a> Entry<'a> {
 }
 
 /// The first bytes that are greater than everything that begins with `prefix`; `None`: nothing is.
-pub(super) fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn successor(prefix: &[u8]) -> Option<Bytes> {
     let last = prefix.iter().rposition(|&byte| byte != u8::MAX)?;
-    let mut next = prefix[..=last].to_vec();
+    let mut next = Bytes::from_slice(&prefix[..=last]);
     next[last] += 1;
     Some(next)
 }
@@ -141,15 +144,15 @@ pub(super) fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyRange {
     /// The first entry is this or greater.
-    pub(super) start: Vec<u8>,
+    pub(super) start: Bytes,
     /// All entries are less.
-    pub(super) end: Option<Vec<u8>>,
+    pub(super) end: Option<Bytes>,
 }
 
 impl KeyRange {
     /// All entries.
     pub fn all() -> KeyRange {
-        KeyRange { start: Vec::new(), end: None }
+        KeyRange { start: Bytes::new(), end: None }
     }
 
     /// The entries between two keys. A key of fewer columns than the index stands for all entries
@@ -157,24 +160,24 @@ impl KeyRange {
     /// greater value is the lower end.
     pub fn new(lower: Bound<Key>, upper: Bound<Key>) -> KeyRange {
         let start = match lower {
-            Bound::Unbounded => Some(Vec::new()),
-            Bound::Included(key) => Some(key.bytes.to_vec()),
+            Bound::Unbounded => Some(Bytes::new()),
+            Bound::Included(key) => Some(key.bytes),
             Bound::Excluded(key) => successor(&key.bytes),
         };
         let end = match upper {
             Bound::Unbounded => None,
             Bound::Included(key) => successor(&key.bytes),
-            Bound::Excluded(key) => Some(key.bytes.to_vec()),
+            Bound::Excluded(key) => Some(key.bytes),
         };
         match start {
             Some(start) => KeyRange { start, end },
-            None => KeyRange { start: Vec::new(), end: Some(Vec::new()) },
+            None => KeyRange { start: Bytes::new(), end: Some(Bytes::new()) },
         }
     }
 
     /// The entries whose leading columns equal the key.
     pub fn starting_with(prefix: Key) -> KeyRange {
-        KeyRange { end: successor(&prefix.bytes), start: prefix.bytes.to_vec() }
+        KeyRange { end: successor(&prefix.bytes), start: prefix.bytes }
     }
 
     /// Whether surely no entry lies in it.
@@ -243,7 +246,7 @@ mod tests {
 
     #[test]
     fn nothing_comes_behind_bytes_of_ones() {
-        assert_eq!(successor(&[1, 255, 255]), Some(vec![2]));
+        assert_eq!(successor(&[1, 255, 255]), Some(Bytes::from_slice(&[2])));
         assert_eq!(successor(&[255, 255]), None);
         assert_eq!(successor(&[]), None);
     }

@@ -16,11 +16,12 @@
 //! Entries that the reader finds dead are marked when the cursor leaves their page: if no entry was
 //! removed from the page since it was read, for then an entry with the same bytes is the same one.
 
+use smallvec::SmallVec;
 use types::{BlockNo, TupleId};
 
 use super::BTree;
 use super::descend::{Mode, Steps};
-use super::key::{Entry, Key, KeyRange};
+use super::key::{Bytes, Entry, Key, KeyRange, successor};
 use super::page::{Node, Target};
 use crate::error::Error;
 use crate::tuple::Malformed;
@@ -61,9 +62,9 @@ enum Ahead {
 struct Batch {
     block: BlockNo,
     removals: u32,
-    bytes: Vec<u8>,
+    bytes: SmallVec<[u8; 64]>,
     /// Where each entry ends in `bytes`; in the order of the index.
-    ends: Vec<u32>,
+    ends: SmallVec<[u32; 4]>,
     /// How many were handed out.
     handed_out: usize,
     /// Those to be marked dead.
@@ -81,7 +82,7 @@ impl<'a> BTree<'a> {
     /// Whether there is an entry of that key for that row.
     pub fn contains(&self, key: &Key, place: TupleId) -> Result<bool, Error> {
         let entry = key.entry(place);
-        let range = KeyRange { start: entry.to_vec(), end: super::key::successor(&entry) };
+        let range = KeyRange { end: successor(&entry), start: Bytes::from_slice(&entry) };
         Ok(self.scan(range, Direction::Forward).next()?.is_some())
     }
 }
@@ -180,7 +181,7 @@ impl Cursor<'_> {
             }
             let copied = self.batch.copy(block, &page, &self.range.start, end);
             self.tree.on(block, copied)?;
-            if low > self.range.start {
+            if low[..] > self.range.start[..] {
                 if end.is_some_and(|end| low[..] >= *end) {
                     return Err(self.tree.bad(block, Malformed("page has an impossible low key")));
                 }

@@ -4,9 +4,8 @@ use std::io::Write;
 
 use clap::Args;
 
-use super::clients::{self, Clients, Work};
+use super::clients::{self, Clients, Session, Work};
 use super::{Common, report};
-use crate::client::Connection;
 use crate::error::Error;
 
 const TABLE: &str = "bench_commit";
@@ -21,44 +20,33 @@ pub struct Arguments {
 
     #[command(flatten)]
     clients: Clients,
-
-    /// Executes a prepared statement instead of sending the INSERT itself
-    #[arg(long)]
-    prepared: bool,
 }
 
-struct Inserts {
-    prepared: bool,
-}
+struct Inserts;
 
 impl Work for Inserts {
-    fn prepare(&self) -> Option<String> {
-        self.prepared.then(|| {
-            format!(
-                "PREPARE bench (integer, bigint, text) AS INSERT INTO {TABLE} VALUES ($1, $2, $3)"
-            )
-        })
+    fn types(&self) -> &'static [&'static str] {
+        &["integer", "bigint"]
     }
 
-    fn statement(&self, client: u32, n: u64) -> String {
-        if self.prepared {
-            format!("EXECUTE bench ({client}, {n}, '{PAYLOAD}')")
-        } else {
-            format!("INSERT INTO {TABLE} VALUES ({client}, {n}, '{PAYLOAD}')")
-        }
+    fn statement(&self, values: &[String]) -> String {
+        format!("INSERT INTO {TABLE} VALUES ({}, '{PAYLOAD}')", values.join(", "))
+    }
+
+    fn values(&self, client: u32, n: u64) -> Vec<u64> {
+        vec![client.into(), n]
     }
 }
 
 /// Runs the clients and tells what they did together.
 pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Error> {
-    let common = &arguments.common;
-    let mut connection = Connection::open(&common.connect)?;
-    connection.run(&format!("DROP TABLE IF EXISTS {TABLE}"))?;
-    connection.run(&format!("CREATE TABLE {TABLE} ({COLUMNS})"))?;
-    let work = Inserts { prepared: arguments.prepared };
-    let done = clients::run(&common.connect, arguments.clients, &work)?;
+    let Arguments { common, clients } = arguments;
+    let mut session = Session::open(&common.connect, clients.postgres.as_deref())?;
+    session.run(&format!("DROP TABLE IF EXISTS {TABLE}"))?;
+    session.run(&format!("CREATE TABLE {TABLE} ({COLUMNS})"))?;
+    let done = clients::run(&common.connect, clients, &Inserts)?;
     if !common.keep {
-        connection.run(&format!("DROP TABLE {TABLE}"))?;
+        session.run(&format!("DROP TABLE {TABLE}"))?;
     }
     report(common.json, &done.values("commit", "commits"), out)
 }
@@ -74,9 +62,9 @@ mod tests {
     fn commits_are_counted() {
         let (_directory, connect) = obliging_server();
         let common = Common { connect, keep: false, json: true };
-        let clients = Clients { clients: 2, seconds: 1 };
+        let clients = Clients { clients: 2, seconds: 1, prepared: true, postgres: None };
         let mut out = Vec::new();
-        run(&Arguments { common, clients, prepared: true }, &mut out).expect("the server obliges");
+        run(&Arguments { common, clients }, &mut out).expect("the server obliges");
         let text = String::from_utf8(out).expect("text");
         let result: Value = serde_json::from_str(&text).expect("JSON");
         assert!(result["commits_per_second"].as_f64() > Some(2.0), "{text}");

@@ -4,9 +4,8 @@ use std::io::Write;
 
 use clap::{Args, ValueEnum};
 
-use super::clients::{self, Clients, Work};
+use super::clients::{self, Clients, Session, Work};
 use super::{Common, report, scatter};
-use crate::client::Connection;
 use crate::error::Error;
 
 const TABLE: &str = "bench_point";
@@ -35,10 +34,6 @@ pub struct Arguments {
     /// Works on the table that an earlier run has kept
     #[arg(long)]
     reuse: bool,
-
-    /// Executes a prepared statement instead of sending the statement itself
-    #[arg(long)]
-    prepared: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -53,51 +48,45 @@ enum Kind {
 struct Points {
     kind: Kind,
     rows: u64,
-    prepared: bool,
-}
-
-impl Points {
-    fn text(&self, id: &str, value: &str) -> String {
-        match self.kind {
-            Kind::Read => format!("SELECT balance FROM {TABLE} WHERE id = {id}"),
-            Kind::Update => {
-                format!("UPDATE {TABLE} SET balance = {value}, branch = {value} WHERE id = {id}")
-            }
-        }
-    }
 }
 
 impl Work for Points {
-    fn prepare(&self) -> Option<String> {
-        let types = match self.kind {
-            Kind::Read => "bigint",
-            Kind::Update => "bigint, bigint",
-        };
-        self.prepared.then(|| format!("PREPARE bench ({types}) AS {}", self.text("$1", "$2")))
+    fn types(&self) -> &'static [&'static str] {
+        match self.kind {
+            Kind::Read => &["bigint"],
+            Kind::Update => &["bigint", "bigint"],
+        }
     }
 
-    fn statement(&self, client: u32, n: u64) -> String {
+    fn statement(&self, values: &[String]) -> String {
+        match values {
+            [id, value] => {
+                format!("UPDATE {TABLE} SET balance = {value}, branch = {value} WHERE id = {id}")
+            }
+            ids => format!("SELECT balance FROM {TABLE} WHERE id = {}", ids.concat()),
+        }
+    }
+
+    fn values(&self, client: u32, n: u64) -> Vec<u64> {
         let hash = scatter((u64::from(client) << 40) ^ n);
         let (id, value) = (1 + hash % self.rows, hash >> 40);
-        match (self.prepared, self.kind) {
-            (false, _) => self.text(&id.to_string(), &value.to_string()),
-            (true, Kind::Read) => format!("EXECUTE bench ({id})"),
-            (true, Kind::Update) => format!("EXECUTE bench ({id}, {value})"),
+        match self.kind {
+            Kind::Read => vec![id],
+            Kind::Update => vec![id, value],
         }
     }
 }
 
 /// Makes the table, runs the clients, and tells what they did together.
 pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Error> {
-    let common = &arguments.common;
-    let mut connection = Connection::open(&common.connect)?;
+    let Arguments { common, clients, kind, rows, .. } = arguments;
+    let mut session = Session::open(&common.connect, clients.postgres.as_deref())?;
     if !arguments.reuse {
-        setup(arguments).iter().try_for_each(|statement| connection.run(statement))?;
+        setup(arguments).iter().try_for_each(|statement| session.run(statement))?;
     }
-    let Arguments { kind, rows, prepared, .. } = *arguments;
-    let done = clients::run(&common.connect, arguments.clients, &Points { kind, rows, prepared })?;
+    let done = clients::run(&common.connect, clients, &Points { kind: *kind, rows: *rows })?;
     if !common.keep {
-        connection.run(&format!("DROP TABLE {TABLE}"))?;
+        session.run(&format!("DROP TABLE {TABLE}"))?;
     }
     let (workload, what) = match kind {
         Kind::Read => ("point read", "reads"),
@@ -134,11 +123,12 @@ mod tests {
 
     #[test]
     fn rows_are_drawn_from_all_of_the_table() {
-        let points = Points { kind: Kind::Read, rows: 10, prepared: true };
+        let points = Points { kind: Kind::Update, rows: 10 };
         let drawn: std::collections::BTreeSet<_> =
-            (0..200).map(|n| points.statement(1, n)).collect();
-        assert_eq!(drawn.len(), 10);
-        assert!(drawn.contains("EXECUTE bench (1)") && drawn.contains("EXECUTE bench (10)"));
+            (0..200).map(|n| points.values(1, n)[0]).collect();
+        assert!(drawn.into_iter().eq(1..=10));
+        let read = Points { kind: Kind::Read, rows: 10 }.statement(&["7".to_owned()]);
+        assert_eq!(read, "SELECT balance FROM bench_point WHERE id = 7");
     }
 
     #[test]
@@ -147,12 +137,11 @@ mod tests {
             let (_directory, connect) = obliging_server();
             let arguments = Arguments {
                 common: Common { connect, keep: false, json: true },
-                clients: Clients { clients: 1, seconds: 1 },
+                clients: Clients { clients: 1, seconds: 1, prepared: false, postgres: None },
                 kind,
                 rows: 5,
                 indexes: 2,
                 reuse: false,
-                prepared: false,
             };
             let mut out = Vec::new();
             run(&arguments, &mut out).expect("the server obliges");

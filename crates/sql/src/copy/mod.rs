@@ -17,17 +17,36 @@ use types::SqlState;
 
 use crate::error::{Error, Result};
 
-/// The values of one line, decoded, in one buffer that is used again.
+/// The values of one line, in buffers that are used again.
 #[derive(Default, Debug)]
 pub(crate) struct Fields {
+    /// The values, decoded, one behind the other.
     bytes: Vec<u8>,
+    /// Or the line as it came, where nothing is to be decoded: the values with a byte between two.
+    plain: String,
+    is_plain: bool,
+    /// Where each value ends, and whether it is NULL.
     ends: Vec<(usize, bool)>,
 }
 
 impl Fields {
     fn clear(&mut self) {
         self.bytes.clear();
+        self.plain.clear();
         self.ends.clear();
+        self.is_plain = false;
+    }
+
+    /// Takes a line without escapes whole.
+    fn take_plain(&mut self, line: &str, delimiter: u8, null: &str) {
+        self.clear();
+        self.is_plain = true;
+        self.plain.push_str(line);
+        let mut start = 0;
+        for value in line.as_bytes().split(|byte| *byte == delimiter) {
+            self.ends.push((start + value.len(), value == null.as_bytes()));
+            start += value.len() + 1;
+        }
     }
 
     fn end(&mut self, null: bool) {
@@ -45,8 +64,11 @@ impl Fields {
         if null {
             return Ok(None);
         }
-        let start = place.checked_sub(1).map_or(0, |before| self.ends[before].0);
-        match std::str::from_utf8(&self.bytes[start..end]) {
+        let before = place.checked_sub(1).map(|before| self.ends[before].0);
+        if self.is_plain {
+            return Ok(Some(&self.plain[before.map_or(0, |before| before + 1)..end]));
+        }
+        match std::str::from_utf8(&self.bytes[before.unwrap_or(0)..end]) {
             Ok(text) if text.contains('\0') => Err(invalid_bytes()),
             Ok(text) => Ok(Some(text)),
             Err(_) => Err(invalid_bytes()),

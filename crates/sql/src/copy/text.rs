@@ -9,8 +9,11 @@ use super::options::CopyOptions;
 
 /// Decodes a line.
 pub(crate) fn decode(line: &str, options: &CopyOptions, fields: &mut Fields) {
-    fields.clear();
     let bytes = line.as_bytes();
+    if !bytes.contains(&b'\\') && !bytes.contains(&0) && options.delimiter.is_ascii() {
+        return fields.take_plain(line, options.delimiter, &options.null);
+    }
+    fields.clear();
     let mut start = 0;
     loop {
         let end = field_end(bytes, start, options.delimiter);
@@ -131,6 +134,16 @@ mod tests {
         assert_eq!(decoded("\t"), [some(""), some("")]);
         assert_eq!(decoded("a\\\tb"), [some("a\tb")]);
         assert_eq!(decoded("end\\"), [some("end\\")]);
+        assert_eq!(decoded("ä\tb\t"), [some("ä"), some("b"), some("")]);
+        let mut fields = Fields::default();
+        let options =
+            CopyOptions { null: String::new(), delimiter: b'|', ..CopyOptions::default() };
+        decode("a\\|b", &options, &mut fields);
+        decode("|ä|", &options, &mut fields);
+        let values: Vec<_> = (0..4).map(|place| fields.get(place).expect("valid")).collect();
+        assert_eq!((values, fields.len()), (vec![None, Some("ä"), None, None], 3));
+        decode("a\0b", &options, &mut fields);
+        assert!(fields.get(0).is_err());
     }
 
     #[test]

@@ -28,6 +28,13 @@ use crate::key;
 use crate::plan::conditions::key_columns;
 use crate::storage::{Flow, IndexScan, Storage, Version};
 
+/// What a scan reads rows into. A row is bounded by a page.
+#[derive(Default)]
+pub(super) struct Scratch {
+    bytes: Vec<u8>,
+    row: Row,
+}
+
 /// Interrupts are looked for once in so many rows.
 const INTERRUPT_EVERY: u64 = 256;
 
@@ -150,17 +157,32 @@ impl Engine {
         wanted: &[bool],
         visit: &mut dyn FnMut(Version<'_>) -> Result<Flow>,
     ) -> Result<u64> {
+        let mut scratch = self.scratch.take();
+        let visited = self.visit_with(&mut scratch, table, scan, wanted, visit);
+        scratch.row.clear();
+        self.scratch.set(scratch);
+        visited
+    }
+
+    fn visit_with(
+        &self,
+        Scratch { bytes, row }: &mut Scratch,
+        table: &TableDef,
+        scan: &IndexScan<'_>,
+        wanted: &[bool],
+        visit: &mut dyn FnMut(Version<'_>) -> Result<Flow>,
+    ) -> Result<u64> {
         let heap = self.heap(table);
         let snapshot = self.snapshot()?;
         let all = wanted.iter().all(|wanted| *wanted);
         let wanted = (!all).then_some(wanted);
         let direction = if scan.backward { Direction::Backward } else { Direction::Forward };
-        let (mut bytes, mut row, mut fetched) = (Vec::new(), Row::new(), 0);
+        let mut fetched = 0;
         for range in scan.ranges {
             let mut cursor = self.tree(scan.index).scan(range.clone(), direction);
             while let Some((root, _)) = cursor.next().map_err(told)? {
                 fetched += 1;
-                let place = match heap.fetch(&snapshot, root, &mut bytes).map_err(told)? {
+                let place = match heap.fetch(&snapshot, root, bytes).map_err(told)? {
                     Fetched::Row(place) => place,
                     Fetched::Nothing { dead } => {
                         if dead {
@@ -169,11 +191,11 @@ impl Engine {
                         continue;
                     }
                 };
-                heap.decode(place, &bytes, wanted, &mut row).map_err(told)?;
-                let header = access::tuple::Header::read(&bytes)
+                heap.decode(place, bytes, wanted, row).map_err(told)?;
+                let header = access::tuple::Header::read(bytes)
                     .map_err(|_| Error::internal("row version without a header"))?;
                 let (xmin, xmax) = (header.xmin.0, header.xmax.0);
-                if visit(Version { place, xmin, xmax, row: &mut row })? == Flow::Stop {
+                if visit(Version { place, xmin, xmax, row: &mut *row })? == Flow::Stop {
                     return Ok(fetched);
                 }
             }

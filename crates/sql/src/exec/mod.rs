@@ -45,6 +45,17 @@ pub(crate) use definitions::define;
 pub(crate) use explain::{Counts, ExplainOptions, explain};
 use foreign::Events;
 
+/// What a statement did, in PostgreSQL's words.
+pub(crate) type Tag = Cow<'static, str>;
+
+/// The tag of a statement that did something to so many rows; `of_one` is it for one row.
+fn counted(of_one: &'static str, count: u64) -> Tag {
+    match of_one.strip_suffix('1') {
+        Some(words) if count != 1 => Cow::Owned(format!("{words}{count}")),
+        _ => Cow::Borrowed(of_one),
+    }
+}
+
 /// The values of a row on its way out.
 pub(crate) type OutRow<'a> = [Cow<'a, Datum>];
 
@@ -88,39 +99,41 @@ impl<'a> Execution<'a> {
     }
 
     /// Runs a plan, sends its rows, and answers its command tag.
-    pub(crate) fn run(&self, plan: &Plan, out: &mut dyn Output) -> Result<String> {
+    pub(crate) fn run(&self, plan: &Plan, out: &mut dyn Output) -> Result<Tag> {
         match plan {
             Plan::Query(query) => {
                 let mut sink = ClientSink::new(self.session, &query.columns, out);
                 let count = query::run(self, query, &mut sink)?;
                 sink.finish()?;
-                Ok(format!("SELECT {count}"))
+                Ok(counted("SELECT 1", count))
             }
             Plan::Insert(insert) => {
                 let columns = returned(insert.returning.as_ref());
                 let mut sink = ClientSink::new(self.session, columns, out);
                 let count = modify::insert(self, insert, &mut sink)?;
                 finish_returning(sink, insert.returning.is_some())?;
-                Ok(format!("INSERT 0 {count}"))
+                Ok(counted("INSERT 0 1", count))
             }
             Plan::Update(update) => {
                 let columns = returned(update.returning.as_ref());
                 let mut sink = ClientSink::new(self.session, columns, out);
                 let count = modify::update(self, update, &mut sink)?;
                 finish_returning(sink, update.returning.is_some())?;
-                Ok(format!("UPDATE {count}"))
+                Ok(counted("UPDATE 1", count))
             }
             Plan::Delete(delete) => {
                 let columns = returned(delete.returning.as_ref());
                 let mut sink = ClientSink::new(self.session, columns, out);
                 let count = modify::delete(self, delete, &mut sink)?;
                 finish_returning(sink, delete.returning.is_some())?;
-                Ok(format!("DELETE {count}"))
+                Ok(counted("DELETE 1", count))
             }
-            Plan::Create(create) => define::create(self, create, out),
-            Plan::Truncate(truncate) => define::truncate(self, truncate, out),
-            Plan::CreateIndex(create) => define_index::create_index(self, create, out),
-            Plan::Reindex(reindex) => define_index::reindex(self, reindex),
+            Plan::Create(create) => define::create(self, create, out).map(Tag::Owned),
+            Plan::Truncate(truncate) => define::truncate(self, truncate, out).map(Tag::Owned),
+            Plan::CreateIndex(create) => {
+                define_index::create_index(self, create, out).map(Tag::Owned)
+            }
+            Plan::Reindex(reindex) => define_index::reindex(self, reindex).map(Tag::Owned),
         }
     }
 }
@@ -149,7 +162,7 @@ impl<'a> ClientSink<'a> {
         columns: &'a [OutputColumn],
         out: &'a mut dyn Output,
     ) -> ClientSink<'a> {
-        ClientSink { session, columns, out, opened: false, text: TextRow::default() }
+        ClientSink { session, columns, out, opened: false, text: session.take_text() }
     }
 
     fn open(&mut self) -> Result<()> {
@@ -163,6 +176,12 @@ impl<'a> ClientSink<'a> {
     /// Opens the row set if there was no row.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.open()
+    }
+}
+
+impl Drop for ClientSink<'_> {
+    fn drop(&mut self) {
+        self.session.give_back_text(std::mem::take(&mut self.text));
     }
 }
 

@@ -20,13 +20,16 @@ use crate::values::compare::ordering_of;
 /// Ranges in the order in which they are to be read.
 pub(super) type Ranges = SmallVec<[KeyRange; 1]>;
 
+/// The values of the leading columns.
+type Leading = SmallVec<[Datum; 4]>;
+
 /// A side of the limits of a column: the tightest value, and whether that itself is in.
 type Side = Option<(Datum, bool)>;
 
 /// The entries that a path reads.
 pub(super) fn ranges(execution: &Execution<'_>, path: &IndexPath) -> Result<Ranges> {
     let evaluator = execution.evaluator();
-    let mut keys: SmallVec<[Vec<Datum>; 1]> = SmallVec::from_iter([Vec::new()]);
+    let mut keys: SmallVec<[Leading; 1]> = SmallVec::from_iter([Leading::new()]);
     for equal in &path.equal {
         match equal {
             Equal::Value(value) => {
@@ -54,7 +57,7 @@ pub(super) fn ranges(execution: &Execution<'_>, path: &IndexPath) -> Result<Rang
     for prefix in prefixes {
         let range = if bounded {
             let key = prefix.decode(&path.columns).map_err(|_| unreadable())?;
-            between(&path.columns, key, &sides)?
+            between(&path.columns, &key, &sides)?
         } else {
             KeyRange::starting_with(prefix)
         };
@@ -75,10 +78,10 @@ fn encode(columns: &[KeyColumn], values: &[Datum]) -> Result<Key> {
 
 /// Every key with every value of a list behind it.
 fn with_each(
-    keys: &[Vec<Datum>],
+    keys: &[Leading],
     list: &[crate::expr::Expr],
     evaluator: &EvalContext<'_>,
-) -> Result<SmallVec<[Vec<Datum>; 1]>> {
+) -> Result<SmallVec<[Leading; 1]>> {
     let mut longer = SmallVec::new();
     for value in list {
         let value = evaluator.value(value, &[])?;
@@ -134,12 +137,12 @@ fn sides(
 }
 
 /// The entries that begin with a key and whose next column is within limits, and so not NULL.
-fn between(columns: &[KeyColumn], key: Vec<Datum>, sides: &[Side; 2]) -> Result<KeyRange> {
+fn between(columns: &[KeyColumn], key: &[Datum], sides: &[Side; 2]) -> Result<KeyRange> {
     let Some(column) = columns.get(key.len()) else {
         return Err(Error::internal("limits of a column that the index does not have"));
     };
     let with = |value: Datum| {
-        let mut longer = key.clone();
+        let mut longer = Leading::from(key);
         longer.push(value);
         encode(columns, &longer)
     };
@@ -153,11 +156,11 @@ fn between(columns: &[KeyColumn], key: Vec<Datum>, sides: &[Side; 2]) -> Result<
     let start = match first {
         Some(side) => bound(side)?,
         None if column.nulls_first => Bound::Excluded(with(Datum::Null)?),
-        None => Bound::Included(encode(columns, &key)?),
+        None => Bound::Included(encode(columns, key)?),
     };
     let end = match last {
         Some(side) => bound(side)?,
-        None if column.nulls_first => Bound::Included(encode(columns, &key)?),
+        None if column.nulls_first => Bound::Included(encode(columns, key)?),
         None => Bound::Excluded(with(Datum::Null)?),
     };
     Ok(KeyRange::new(start, end))

@@ -13,7 +13,7 @@ use crate::bind::TableName;
 use crate::error::{Error, Report, Result};
 use crate::exec::{check_index, undefined_table};
 use crate::functions::{AdvisoryLock, Environment, LogPosition};
-use crate::output::Output;
+use crate::output::{Output, TextRow};
 use crate::plan::path::Allowed;
 use crate::storage::Storage;
 use crate::values::Style;
@@ -22,6 +22,9 @@ use crate::views::Views;
 use crate::views::definitions::{self, WhichView};
 use sys::process::Signal;
 use txn::{AdvisoryKey, LockMode};
+
+/// A row that took more memory than this gives it back.
+const ROW_KEPT: usize = 64 << 10;
 
 /// How much a notice weighs, against `client_min_messages`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -41,6 +44,8 @@ pub(crate) struct Context {
     warnings: RefCell<Vec<Report>>,
     statement_time: Cell<i64>,
     clock: TransactionClock,
+    /// The row that was sent last; its memory is used again.
+    text: Cell<TextRow>,
 }
 
 /// How long things may take; zero: as long as they like.
@@ -98,6 +103,7 @@ impl Context {
             warnings: RefCell::default(),
             statement_time: Cell::new(0),
             clock: TransactionClock::default(),
+            text: Cell::default(),
         }
     }
 
@@ -191,6 +197,18 @@ impl Context {
     /// `work_mem` in bytes.
     pub(crate) fn work_mem(&self) -> u64 {
         self.settings.borrow().current.work_mem
+    }
+
+    /// A row to put values into, with the memory of an earlier one.
+    pub(crate) fn take_text(&self) -> TextRow {
+        self.text.take()
+    }
+
+    /// Keeps the memory of a row, unless it is much.
+    pub(crate) fn give_back_text(&self, row: TextRow) {
+        if row.memory() <= ROW_KEPT {
+            self.text.set(row);
+        }
     }
 
     /// The clock for input of dates and times.

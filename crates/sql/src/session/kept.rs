@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use smallvec::SmallVec;
 use types::{ColumnType, Datum};
 
 use super::Session;
@@ -12,10 +13,14 @@ use super::tables::still_stands;
 use super::transaction::Block;
 use crate::bind::Parameters;
 use crate::error::{Error, Result};
+use crate::exec::Tag;
 use crate::output::Output;
 use crate::parse::parse_with_parameters;
 use crate::plan::depends_on_values;
 use crate::values::{self, numeric};
+
+/// The literals of a line as the values of parameters.
+type Values = SmallVec<[Datum; 4]>;
 
 /// How to keep the plan of a line that goes the long way.
 #[derive(Clone, Copy)]
@@ -91,7 +96,7 @@ impl Session {
     }
 
     /// The literals as values of these types; `None` if they do not fit.
-    fn literal_values(&self, literals: &[Literal<'_>], types: &[ColumnType]) -> Option<Vec<Datum>> {
+    fn literal_values(&self, literals: &[Literal<'_>], types: &[ColumnType]) -> Option<Values> {
         if literals.len() != types.len() {
             return None;
         }
@@ -121,7 +126,7 @@ impl Session {
         let mut stands = true;
         self.run_alone(out, |session, out| {
             stands = still_stands(&session.context, plan)?;
-            if stands { session.run_plan(&plan.plan, params, out) } else { Ok(String::new()) }
+            if stands { session.run_plan(&plan.plan, params, out) } else { Ok(Tag::default()) }
         })?;
         if stands {
             return Ok(());
@@ -135,7 +140,7 @@ impl Session {
     fn run_alone(
         &mut self,
         out: &mut dyn Output,
-        work: impl FnOnce(&mut Session, &mut dyn Output) -> Result<String>,
+        work: impl FnOnce(&mut Session, &mut dyn Output) -> Result<Tag>,
     ) -> Result<()> {
         self.context.begin_statement();
         self.ensure_transaction(false);

@@ -22,7 +22,7 @@ use crate::bind::{
     bind_query, bind_truncate, bind_update,
 };
 use crate::error::{Error, Result};
-use crate::exec::{Execution, Reader, copy_from, copy_to, define};
+use crate::exec::{Execution, Reader, Tag, copy_from, copy_to, define};
 use crate::output::{Output, OutputColumn, TextRow};
 use crate::parse::{
     Access, CopyStatement, Endpoint, Parsed, Request, Source, Statement, TransactionModes,
@@ -99,7 +99,7 @@ impl Session {
             }
             Statement::Reindex { name, table } => {
                 let plan = Plan::Reindex(Reindex { name: name.clone(), table: *table });
-                self.run_plan(&plan, &[], out)
+                Ok(self.run_plan(&plan, &[], out)?.into_owned())
             }
             Statement::Show(name) => self.show(name, out),
             Statement::ShowAll => self.show_all(out),
@@ -154,7 +154,7 @@ impl Session {
                 let (plan, params) = self.prepared_plan(&request.source, statement)?;
                 let tag = self.run_plan(&plan.plan, &params, out)?;
                 self.keep_execute(keep);
-                Ok(tag)
+                Ok(tag.into_owned())
             }
             AstStatement::Deallocate { name, prepare: _ } => self.deallocate(name),
             AstStatement::Explain { .. } => self.explain(request, statement, out),
@@ -172,7 +172,7 @@ impl Session {
                 if kept {
                     self.keep_plan(keep, plan);
                 }
-                Ok(tag)
+                Ok(tag.into_owned())
             }
         }
     }
@@ -183,7 +183,7 @@ impl Session {
         plan: &Plan,
         params: &[Datum],
         out: &mut dyn Output,
-    ) -> Result<String> {
+    ) -> Result<Tag> {
         self.check_read_only(plan)?;
         self.context.storage.check_interrupts()?;
         let done = Execution::new(&self.context, params).run(plan, out);

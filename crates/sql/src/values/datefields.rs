@@ -443,7 +443,10 @@ fn fraction_micros(digits: &str) -> std::result::Result<i64, Bad> {
 
 /// Reads a text, as a value of the type with that name.
 pub(crate) fn decode_as(type_name: &str, text: &str) -> Result<Decoded> {
-    decode(text).map_err(|bad| bad.into_error(type_name, text))
+    match super::isodate::read(text) {
+        Some(moment) => Ok(moment),
+        None => decode(text).map_err(|bad| bad.into_error(type_name, text)),
+    }
 }
 
 #[cfg(test)]

@@ -28,8 +28,8 @@ pub(crate) fn parse_float4(text: &str) -> Result<f32> {
 }
 
 fn check_range(infinite: bool, vanished: bool, text: &str, ty: ColumnType) -> Result<()> {
-    let named = text.to_ascii_lowercase().contains("inf");
-    if vanished || (infinite && !named) {
+    let named = || text.to_ascii_lowercase().contains("inf");
+    if vanished || (infinite && !named()) {
         return Err(Error::new(
             SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
             format!(
@@ -46,16 +46,13 @@ fn check_range(infinite: bool, vanished: bool, text: &str, ty: ColumnType) -> Re
 fn parse(text: &str, ty: ColumnType) -> Result<(f64, bool)> {
     let trimmed = text.trim_matches(is_space);
     let unsigned = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
-    let special = match unsigned.to_ascii_lowercase().as_str() {
-        "infinity" | "inf" => Some(f64::INFINITY),
-        "nan" => Some(f64::NAN),
-        _ => None,
-    };
-    if let Some(value) = special {
-        return Ok((if trimmed.starts_with('-') { -value } else { value }, true));
-    }
     if !unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-        return Err(invalid_syntax(ty, text));
+        let value = match unsigned.to_ascii_lowercase().as_str() {
+            "infinity" | "inf" => f64::INFINITY,
+            "nan" => f64::NAN,
+            _ => return Err(invalid_syntax(ty, text)),
+        };
+        return Ok((if trimmed.starts_with('-') { -value } else { value }, true));
     }
     let value: f64 = trimmed.parse().map_err(|_| invalid_syntax(ty, text))?;
     let mantissa = unsigned.split(['e', 'E']).next().unwrap_or("");

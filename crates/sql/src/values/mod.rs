@@ -7,7 +7,7 @@
 //! | numeric | `numeric` (with its arithmetic: scale rules of PostgreSQL's `numeric.c`) |
 //! | text, varchar(n), char(n) | `string` |
 //! | bytea | `bytea` |
-//! | date, timestamp, timestamptz | `datetime` (parse, format), `calendar` (Julian days) |
+//! | date, timestamp, timestamptz | `datetime` (parse, format), `datefields` and `isodate` (from text), `calendar` (Julian days) |
 //!
 //! Nothing here panics on any text, and nothing allocates more than a small multiple of its input.
 
@@ -19,6 +19,7 @@ mod datecut;
 pub(crate) mod datefields;
 pub(crate) mod datetime;
 pub(crate) mod float;
+mod isodate;
 pub(crate) mod names;
 pub(crate) mod numeric;
 pub(crate) mod numeric_power;

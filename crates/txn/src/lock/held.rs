@@ -15,6 +15,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::Ordering;
 
 use shmem::{HEAVY_LOCK_SLOTS, proc};
@@ -49,12 +50,31 @@ impl Held {
     }
 }
 
+/// Takes over the hash that a tag has of itself ([`LockTag::hash`]): every statement looks a few
+/// times for the same few tags.
+#[derive(Default)]
+struct OwnHash(u64);
+
+impl Hasher for OwnHash {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a tag hashes to one number");
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// What a process holds.
 #[derive(Default)]
 pub(super) struct HeldLocks {
     /// Whose they are, + 1.
     process: Cell<u32>,
-    shares: RefCell<HashMap<LockTag, Held>>,
+    shares: RefCell<HashMap<LockTag, Held, BuildHasherDefault<OwnHash>>>,
     /// What the transaction took, in order.
     log: RefCell<Vec<(LockTag, LockMode)>>,
     /// Which places of the slot's list are taken, one bit each.

@@ -1,6 +1,7 @@
 //! What a heavyweight lock is on.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use types::{Oid, TupleId, Xid};
 
@@ -8,7 +9,7 @@ use types::{Oid, TupleId, Xid};
 pub const DATABASE_OID: Oid = Oid(5);
 
 /// The thing that a heavyweight lock protects.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LockTag {
     /// A table.
     Relation(Oid),
@@ -24,7 +25,7 @@ pub enum LockTag {
 }
 
 /// What an advisory lock is on. Those of one number and those of two never meet.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AdvisoryKey {
     /// One number.
     One(i64),
@@ -115,6 +116,12 @@ impl LockTag {
         // Fibonacci hashing; the high bits are the well mixed ones.
         let mixed = (number ^ kind.rotate_right(3)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         mixed ^ mixed >> 32
+    }
+}
+
+impl Hash for LockTag {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u64(LockTag::hash(*self));
     }
 }
 
