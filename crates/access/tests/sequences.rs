@@ -70,3 +70,33 @@ fn runs_of_numbers_do_not_overlap() {
     assert!(runs.iter().all(|(first, last)| last - first == 8));
     assert!(runs.windows(2).all(|two| two[1].0 == two[0].1 + 2), "{:?}", &runs[..4]);
 }
+
+/// Who was given a number waits at his commit for the record that covers it, also if he has written
+/// nothing and somebody else has inserted the record.
+#[test]
+fn a_number_is_durable_once_its_taker_has_committed() {
+    let world = World::new(64);
+    let rel = sequence(&world);
+    let plain = Numbering { increment: 1, min: 1, max: i64::MAX, cache: 1, cycle: false };
+    let take = || {
+        let next = Sequence::new(&world.access, rel).next(&plain).expect("the page is read");
+        next.expect("there are numbers").covered
+    };
+    let logged = take();
+    let mut tx = world.txn.begin();
+    let covered = take();
+    assert!(covered == logged && world.wal.flush_lsn() < covered, "the record is not flushed yet");
+    tx.rely_on(covered);
+    let own = world.txn.commit(&mut tx, true).expect("commit");
+    assert!(!own.is_valid(), "it has logged nothing itself");
+    assert!(world.wal.flush_lsn() >= covered);
+    // Asynchronously: it is soon.
+    world.checkpoint();
+    let mut tx = world.txn.begin();
+    let covered = take();
+    tx.rely_on(covered);
+    world.txn.commit(&mut tx, false).expect("commit");
+    assert!(world.wal.flush_lsn() < covered);
+    assert!(world.wal.background_flush().expect("flush"));
+    assert!(world.wal.flush_lsn() >= covered);
+}
