@@ -129,6 +129,7 @@ scripts! {
     deadlocks
     derived_tables
     foreign_keys
+    identity_columns
     lock_snapshots
     lock_table
     lock_waits
@@ -151,6 +152,7 @@ scripts! {
     rr_write_skew
     savepoint_locks
     savepoints
+    sequence_statements
     sequences
     serializable
     statement_lock_modes

@@ -72,6 +72,9 @@ pub enum Error {
         /// What is wrong.
         what: Malformed,
     },
+    /// The page of a sequence makes no sense.
+    #[error("invalid page of a sequence at {0}")]
+    BadSequence(BufferTag),
     /// A statement wants to change a row version that it cannot have seen.
     #[error("attempted to change invisible row version {0}")]
     Invisible(TupleId),
@@ -97,7 +100,7 @@ impl Diagnostic for Error {
             }
             Error::BadIndex { .. } => SqlState::INDEX_CORRUPTED,
             Error::NotStorable(_) => SqlState::FEATURE_NOT_SUPPORTED,
-            Error::BadTuple { .. } => SqlState::DATA_CORRUPTED,
+            Error::BadTuple { .. } | Error::BadSequence(_) => SqlState::DATA_CORRUPTED,
             Error::ConcurrentUpdate | Error::ConcurrentDelete => SqlState::SERIALIZATION_FAILURE,
             Error::Shape { .. } | Error::Invisible(_) => SqlState::INTERNAL_ERROR,
         }

@@ -3,6 +3,7 @@
 //! - [`mod@tuple`] draws a row version byte by byte.
 //! - [`heap`] is the table: insert, delete, update, scan, prune, and their redo.
 //! - [`btree`] is the index; it does not know the heap, nor the heap it.
+//! - [`mod@sequence`] hands out numbers.
 //! - [`fsm`] is the free space map, [`vm`] the visibility map.
 //! - [`temp`] files are what a sort spills.
 //! - [`storage`] makes and drops relation files with their transactions.
@@ -18,6 +19,7 @@ mod codec;
 mod error;
 pub mod fsm;
 pub mod heap;
+pub mod sequence;
 pub mod storage;
 pub mod temp;
 pub mod tuple;
@@ -32,4 +34,5 @@ pub use heap::{
     BuildRow, BuildScan, BulkInsert, Draw, Duplicate, Fetched, Heap, Locked, NewVersion, Outcome,
     Sample, Sampled, Scan, Shape, Stored,
 };
+pub use sequence::{Given, Numbering, Sequence};
 pub use vm::VisibilityMap;

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use access::Numbering;
 use types::{ColumnType, Datum, Oid, RelFileNumber, Xid};
 
 /// What kind of relation it is.
@@ -17,6 +18,19 @@ pub enum TableKind {
     View,
     /// An index of the table of that oid. It shares the tables' names, and is no table.
     Index(Oid),
+    /// A sequence, which has one row.
+    Sequence(SequenceDef),
+}
+
+/// How a sequence counts: its row of `pg_sequence`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SequenceDef {
+    /// The type that bounds its numbers.
+    pub ty: ColumnType,
+    /// The number that it begins with, and begins with again.
+    pub start: i64,
+    /// The rule by which it goes on.
+    pub numbering: Numbering,
 }
 
 /// A relation as one version of the system tables describes it.
@@ -296,6 +310,17 @@ pub struct ColumnDef {
     pub dropped: bool,
     /// Its value in rows that were stored before it was added; NULL if nothing else was said.
     pub missing: Datum,
+    /// Whether it is an identity column.
+    pub identity: Option<Identity>,
+}
+
+/// What an identity column has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Identity {
+    /// Whether users may not give it a value: GENERATED ALWAYS.
+    pub always: bool,
+    /// The sequence that its values come from; 0 as long as there is none.
+    pub sequence: Oid,
 }
 
 impl ColumnDef {
@@ -308,6 +333,7 @@ impl ColumnDef {
             default: None,
             dropped: false,
             missing: Datum::Null,
+            identity: None,
         }
     }
 }

@@ -40,16 +40,19 @@ pub mod kinds;
 mod names;
 mod read;
 mod read_indexes;
+mod read_sequences;
 mod relations;
 mod rows;
 mod statistics;
 pub mod system;
 
 pub use catalog::{Catalog, Opened};
-pub use ddl::{DependKind, NewCheck, NewForeignKey, NewIndex, NewView, Object, quote_identifier};
+pub use ddl::{
+    DependKind, NewCheck, NewForeignKey, NewIndex, NewView, Object, Owner, quote_identifier,
+};
 pub use definition::{
-    ColumnDef, ConstraintDef, ConstraintKind, Counted, IndexColumn, IndexDef, ReferentialAction,
-    TableDef, TableKind,
+    ColumnDef, ConstraintDef, ConstraintKind, Counted, Identity, IndexColumn, IndexDef,
+    ReferentialAction, SequenceDef, TableDef, TableKind,
 };
 pub use error::{Error, listed};
 pub use relations::Relation;

@@ -8,9 +8,9 @@ use txn::{CatalogVersion, Snapshot, Transaction};
 use types::{Datum, Oid, RelFileNumber, TupleId, Xid};
 
 use crate::catalog::Catalog;
-use crate::definition::{ColumnDef, Counted, TableDef, TableKind};
+use crate::definition::{ColumnDef, Counted, Identity, TableDef, TableKind};
 use crate::error::Error;
-use crate::rows::class;
+use crate::rows::{attribute, class};
 use crate::system::{PG_ATTRDEF, PG_ATTRIBUTE, PG_CLASS, SystemTable};
 use crate::{COLUMNS_MAX, changes, kinds};
 
@@ -128,6 +128,7 @@ impl Catalog {
                 table.kind = TableKind::View;
                 table.query = self.read_view(snapshot, class.oid)?;
             }
+            'S' => table.kind = TableKind::Sequence(self.read_sequence(snapshot, class.oid)?),
             _ => {
                 table.set_indexes(self.read_indexes(snapshot, &table)?);
                 self.read_constraints(snapshot, &mut table)?;
@@ -151,6 +152,7 @@ impl Catalog {
         let columns: Option<Vec<ColumnDef>> = columns.into_iter().collect();
         let mut columns = columns.ok_or_else(|| damaged("column is missing"))?;
         self.read_defaults(snapshot, class.oid, &mut columns)?;
+        self.read_identities(snapshot, class.oid, &mut columns)?;
         Ok(columns)
     }
 
@@ -224,7 +226,9 @@ fn column(row: &[Datum]) -> Option<ColumnDef> {
         }
         _ => Datum::Null,
     };
+    let always = changes::text(row, attribute::IDENTITY).chars().next().map(|letter| letter == 'a');
     Some(ColumnDef {
+        identity: always.map(|always| Identity { always, sequence: Oid(0) }),
         not_null: *not_null,
         dropped: row.get(7) == Some(&Datum::Bool(true)),
         missing,

@@ -5,11 +5,11 @@ use access::tuple;
 use types::{Datum, Oid, RelFileNumber, Xid};
 
 use crate::definition::{
-    ColumnDef, ConstraintDef, ConstraintKind, IndexColumn, IndexDef, ReferentialAction, TableDef,
-    TableKind,
+    ColumnDef, ConstraintDef, ConstraintKind, IndexColumn, IndexDef, ReferentialAction,
+    SequenceDef, TableDef, TableKind,
 };
 use crate::kinds;
-use crate::system::{PG_ATTRIBUTE, PG_CLASS, PG_CONSTRAINT, PG_INDEX, SystemTable};
+use crate::system::{PG_ATTRIBUTE, PG_CLASS, PG_CONSTRAINT, PG_INDEX, PG_SEQUENCE, SystemTable};
 
 /// A row, and the system table that it belongs into.
 pub(crate) type SystemRow = (&'static SystemTable, Vec<Datum>);
@@ -22,6 +22,7 @@ pub(crate) mod attribute {
     pub const HAS_DEFAULT: usize = 6;
     pub const IS_DROPPED: usize = 7;
     pub const HAS_MISSING: usize = 8;
+    pub const IDENTITY: usize = 10;
 }
 
 /// Where columns stand in a row of `pg_class`.
@@ -144,6 +145,7 @@ pub(crate) fn rows_of(table: &TableDef, frozen: Xid) -> Vec<SystemRow> {
     let kind = match table.kind {
         TableKind::Index(_) => "i",
         TableKind::View => "v",
+        TableKind::Sequence(_) => "S",
         _ => "r",
     };
     let mut rows = vec![(
@@ -166,6 +168,9 @@ pub(crate) fn rows_of(table: &TableDef, frozen: Xid) -> Vec<SystemRow> {
     for (index, column) in columns.iter().enumerate() {
         rows.push((&PG_ATTRIBUTE, attribute_row(table.oid, index, column)));
     }
+    if let TableKind::Sequence(sequence) = &table.kind {
+        rows.push((&PG_SEQUENCE, sequence_row(table.oid, sequence)));
+    }
     rows
 }
 
@@ -183,7 +188,31 @@ pub(crate) fn attribute_row(relation: Oid, index: usize, column: &ColumnDef) -> 
         Datum::Bool(column.dropped),
         Datum::Bool(missing.is_some()),
         Datum::Bytea(missing.unwrap_or_default()),
-        text(""),
+        text(identity_letter(column.identity.map(|identity| identity.always))),
+    ]
+}
+
+/// What `attidentity` has: whether the column is GENERATED ALWAYS, if it is an identity column.
+pub(crate) fn identity_letter(always: Option<bool>) -> &'static str {
+    match always {
+        Some(true) => "a",
+        Some(false) => "d",
+        None => "",
+    }
+}
+
+/// The row of `pg_sequence`.
+pub(crate) fn sequence_row(relation: Oid, sequence: &SequenceDef) -> Vec<Datum> {
+    let SequenceDef { ty, start, numbering } = *sequence;
+    vec![
+        Datum::Oid(relation.0),
+        Datum::Oid(kinds::type_oid(ty).0),
+        Datum::Int8(start),
+        Datum::Int8(numbering.increment),
+        Datum::Int8(numbering.max),
+        Datum::Int8(numbering.min),
+        Datum::Int8(numbering.cache),
+        Datum::Bool(numbering.cycle),
     ]
 }
 

@@ -10,6 +10,7 @@
 //! pg_index      one row for each index: what pg_class does not say of it
 //! pg_constraint one row for each constraint
 //! pg_depend     one row for each thing that cannot be without another
+//! pg_sequence   one row for each sequence: how it counts
 //! pg_statistic  what ANALYZE found out about a column, in one or more rows
 //! pg_rewrite    the query of each view, in one or more rows
 //! ```
@@ -22,7 +23,7 @@ use types::{ColumnType, Oid, RelFileNumber};
 use crate::definition::{ColumnDef, TableDef, TableKind};
 
 /// The version of these tables; a data directory of another version is refused.
-pub const CATALOG_VERSION: u32 = 5;
+pub const CATALOG_VERSION: u32 = 6;
 /// The first oid that users' objects get; PostgreSQL's number.
 pub const FIRST_NORMAL_OID: Oid = Oid(16384);
 /// The first file number that users' tables get. File 1 holds the commit status.
@@ -223,8 +224,25 @@ pub static PG_REWRITE: SystemTable = SystemTable {
     ],
 };
 
+/// `pg_sequence`. How far a sequence has come stands in its own file.
+pub static PG_SEQUENCE: SystemTable = SystemTable {
+    oid: Oid(2224),
+    name: "pg_sequence",
+    relfile: RelFileNumber(13),
+    columns: &[
+        column("seqrelid", ColumnType::Oid),
+        column("seqtypid", ColumnType::Oid),
+        column("seqstart", ColumnType::Int8),
+        column("seqincrement", ColumnType::Int8),
+        column("seqmax", ColumnType::Int8),
+        column("seqmin", ColumnType::Int8),
+        column("seqcache", ColumnType::Int8),
+        column("seqcycle", ColumnType::Bool),
+    ],
+};
+
 /// All system tables.
-pub static SYSTEM_TABLES: [&SystemTable; 10] = [
+pub static SYSTEM_TABLES: [&SystemTable; 11] = [
     &PG_NAMESPACE,
     &PG_TYPE,
     &PG_CLASS,
@@ -235,6 +253,7 @@ pub static SYSTEM_TABLES: [&SystemTable; 10] = [
     &PG_DEPEND,
     &PG_STATISTIC,
     &PG_REWRITE,
+    &PG_SEQUENCE,
 ];
 
 impl SystemTable {

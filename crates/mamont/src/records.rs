@@ -16,6 +16,7 @@ pub fn kind_name(rmgr: u8, kind: u8) -> String {
         Some(Rmgr::Storage) => access::storage::kind::name(kind),
         Some(Rmgr::Heap) => access::heap::kind::name(kind),
         Some(Rmgr::Btree) => access::btree::kind::name(kind),
+        Some(Rmgr::Sequence) => access::sequence::kind::name(kind),
         None => "UNKNOWN",
     };
     if known == "UNKNOWN" { format!("KIND {kind}") } else { known.to_owned() }
@@ -80,6 +81,7 @@ fn contents(record: &DecodedRecord) -> String {
             Ok(number) => format!("file {}", u64::from_le_bytes(number)),
             Err(_) => String::new(),
         },
+        Some(Rmgr::Sequence) => access::sequence::describe(record),
         _ => String::new(),
     }
 }
@@ -116,6 +118,7 @@ mod tests {
         assert_eq!(name(Rmgr::Storage, access::storage::kind::CREATE), "CREATE");
         assert_eq!(name(Rmgr::Heap, access::heap::kind::PRUNE), "PRUNE");
         assert_eq!(name(Rmgr::Btree, access::btree::kind::SPLIT), "SPLIT");
+        assert_eq!(name(Rmgr::Sequence, access::sequence::kind::LOG), "LOG");
         assert_eq!(name(Rmgr::Heap, 200), "KIND 200");
         assert_eq!((kind_name(99, 1), rmgr_name(99)), ("KIND 1".into(), "RMGR 99".into()));
     }

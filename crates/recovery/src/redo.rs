@@ -38,16 +38,19 @@ impl<'a> Redo<'a> {
         if record.xid().is_valid() {
             self.txn.saw_xid(record.xid());
         }
-        let done =
-            match record.rmgr()? {
-                Rmgr::Xlog => self.xlog(record),
-                Rmgr::Xact => self.xact(record),
-                Rmgr::Storage => self.storage(record),
-                Rmgr::Heap => self
-                    .blocks(record, |pool, number| Ok(access::heap::redo(pool, record, number)?)),
-                Rmgr::Btree => self
-                    .blocks(record, |pool, number| Ok(access::btree::redo(pool, record, number)?)),
-            };
+        let done = match record.rmgr()? {
+            Rmgr::Xlog => self.xlog(record),
+            Rmgr::Xact => self.xact(record),
+            Rmgr::Storage => self.storage(record),
+            Rmgr::Heap => {
+                self.blocks(record, |pool, number| Ok(access::heap::redo(pool, record, number)?))
+            }
+            Rmgr::Btree => {
+                self.blocks(record, |pool, number| Ok(access::btree::redo(pool, record, number)?))
+            }
+            Rmgr::Sequence => self
+                .blocks(record, |pool, number| Ok(access::sequence::redo(pool, record, number)?)),
+        };
         done.map_err(|error| Error::Record { lsn: record.lsn(), source: Box::new(error) })
     }
 

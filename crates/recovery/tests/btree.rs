@@ -1,15 +1,17 @@
 //! Indexes after a crash at every position of the log: what the log has is there, the rest is not,
 //! splits that were cut in two are whole to the reader and are finished by the next writer.
 
+mod past;
 #[path = "../../access/tests/support/mod.rs"]
 mod support;
 
 use access::btree::{BTree, Direction, Key, KeyColumn, KeyRange};
 use buffer::{PageAccess, PageBytes};
+use past::Past;
 use recovery::Recovery;
 use support::World;
 use types::{BufferTag, ColumnType, Datum, Fork, Lsn, PAGE_SIZE, RelFileNumber, TupleId, Xid};
-use wal::{DecodedRecord, Rmgr, WalOptions, WalReader, position};
+use wal::{DecodedRecord, Rmgr, WalOptions, WalReader};
 
 const TEXT: [KeyColumn; 1] =
     [KeyColumn { ty: ColumnType::Text, descending: false, nulls_first: false }];
@@ -64,48 +66,6 @@ fn check(world: &World, rel: RelFileNumber) {
     let tree = tree(world, rel);
     let checked = access::btree::check::check(&tree, &mut |_, _, _| None).expect("checked");
     assert_eq!(checked.problems, []);
-}
-
-/// The directory as it was at a checkpoint, to go back to.
-struct Past {
-    files: Vec<(std::path::PathBuf, Vec<u8>)>,
-}
-
-impl Past {
-    fn take(world: &World) -> Past {
-        let mut files = Vec::new();
-        for folder in ["base", "global", "pg_wal"] {
-            let entries = std::fs::read_dir(world.data_dir().join(folder)).expect("a folder");
-            for path in entries.map(|entry| entry.expect("an entry").path()) {
-                files.push((path.clone(), std::fs::read(&path).expect("a file")));
-            }
-        }
-        Past { files }
-    }
-
-    /// Goes back, but for the log, which is that of `log` up to `end`.
-    fn restore(&self, world: &World, log: &Past, end: Lsn) {
-        let files = world.pool.files();
-        files.list().expect("files").iter().for_each(|id| files.close(id.rel));
-        for entry in std::fs::read_dir(world.data_dir().join("base")).expect("a folder") {
-            std::fs::remove_file(entry.expect("an entry").path()).expect("removed");
-        }
-        let first = position::segment_name(world.wal.timeline(), position::segment_of(end));
-        for (path, bytes) in self.files.iter().filter(|(path, _)| !is_log(path)) {
-            std::fs::write(path, bytes).expect("written");
-        }
-        for (path, bytes) in log.files.iter().filter(|(path, _)| is_log(path)) {
-            let mut bytes = bytes.clone();
-            if path.ends_with(&first) {
-                bytes[(end.0 % position::SEGMENT_SIZE) as usize..].fill(0);
-            }
-            std::fs::write(path, bytes).expect("written");
-        }
-    }
-}
-
-fn is_log(path: &std::path::Path) -> bool {
-    path.parent().is_some_and(|parent| parent.ends_with("pg_wal"))
 }
 
 /// Where the records from `start` on end, and the kinds of those of indexes.

@@ -12,14 +12,16 @@ mod check;
 mod conflict;
 mod entries;
 mod full;
+mod sequences;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use access::sequence::State;
 use access::{Access, Heap, Locked, Outcome, Shape, Stored};
 use buffer::BufferPool;
-use catalog::{Catalog, IndexDef, NewIndex, Opened, TableDef, TableKind};
+use catalog::{Catalog, IndexDef, NewIndex, Opened, SequenceDef, TableDef, TableKind};
 use config::Settings;
 use shmem::{ProcSlot, RegionInfo, WaitEvent, proc};
 use sys::mutant::{self, Mutant};
@@ -41,7 +43,7 @@ use crate::storage::{
     Blocking, Changed, Flow, IndexScan, Job, Needy, RowLocked, Storage, Usage, Version,
 };
 use crate::views::rows::rows_of;
-use crate::views::{columns, indexes, tables};
+use crate::views::{columns, indexes, sequences as view_of_sequences, tables};
 
 /// What only the processes room can do or tell.
 pub trait Host {
@@ -117,6 +119,8 @@ struct Engine {
     wrote: Cell<bool>,
     /// `maintenance_work_mem`, in bytes.
     memory: Cell<u64>,
+    /// The numbers it has taken from sequences.
+    sequences: RefCell<sequences::Sequences>,
     /// What is known of tables.
     statistics: Statistics,
     /// From which weight on messages are logged; none: as the server has it.
@@ -139,6 +143,7 @@ impl Session {
             memory: Cell::new(settings.maintenance_work_mem),
             log_level: Cell::new(None),
             snapshot: RefCell::new(None),
+            sequences: RefCell::default(),
             statistics: Statistics::default(),
             kept: RefCell::new(None),
             scratch: Cell::default(),
@@ -149,12 +154,13 @@ impl Session {
 
 /// `42809` for what LOCK TABLE is not for.
 fn check_lockable(table: &TableDef) -> Result<()> {
-    if !matches!(table.kind, TableKind::Index(_)) {
-        return Ok(());
-    }
-    let message = format!("\"{}\" is not a table or view", table.name);
+    let (message, kind) = match table.kind {
+        TableKind::Index(_) => (format!("\"{}\" is not a table or view", table.name), "indexes"),
+        TableKind::Sequence(_) => (format!("cannot lock relation \"{}\"", table.name), "sequences"),
+        _ => return Ok(()),
+    };
     let error = Error::new(SqlState::WRONG_OBJECT_TYPE, message);
-    Err(error.detail("This operation is not supported for indexes."))
+    Err(error.detail(format!("This operation is not supported for {kind}.")))
 }
 
 /// An error of a room, as the client is told it.
@@ -417,6 +423,9 @@ impl Storage for Engine {
         wanted: &[bool],
         visit: &mut dyn FnMut(Version<'_>) -> Result<Flow>,
     ) -> Result<()> {
+        if matches!(table.kind, TableKind::Sequence(_)) {
+            return self.scan_sequence(table, visit);
+        }
         let heap = self.heap(table);
         let snapshot = self.snapshot()?;
         let all = wanted.iter().all(|wanted| *wanted);
@@ -554,6 +563,26 @@ impl Storage for Engine {
         self.changed(&heap, outcome)
     }
 
+    fn next_value(&self, table: &TableDef, sequence: &SequenceDef) -> Result<Option<i64>> {
+        self.next_of(table, sequence)
+    }
+
+    fn current_value(&self, sequence: Oid) -> Option<i64> {
+        self.current_of(sequence)
+    }
+
+    fn last_used_sequence(&self) -> Option<Oid> {
+        self.last_used()
+    }
+
+    fn set_value(&self, table: &TableDef, value: i64, called: bool) -> Result<()> {
+        self.set_sequence(table, value, called)
+    }
+
+    fn sequence_state(&self, table: &TableDef) -> Result<State> {
+        self.state_of(table)
+    }
+
     fn tables(&self) -> Result<Vec<TableName>> {
         let relations =
             self.with_transaction(|tx| self.rooms.catalog.relations(tx).map_err(told))?;
@@ -617,6 +646,7 @@ impl Storage for Engine {
         let of_tables = self.with_transaction(|tx| match name {
             "pg_stats" => columns::rows(&self.rooms, tx).map(Some),
             "pg_indexes" => indexes::rows_of(&self.rooms, tx).map(Some),
+            "pg_sequences" => view_of_sequences::rows_of(&self.rooms, tx).map(Some),
             name => tables::rows_of(&self.rooms, tx, name),
         })?;
         Ok(of_tables.or_else(|| rows_of(&self.rooms, name)))

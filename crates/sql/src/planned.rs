@@ -11,6 +11,7 @@ use crate::bind::TableName;
 use crate::expr::Expr;
 use crate::expr::aggregate::AggregateCall;
 use crate::output::OutputColumn;
+use crate::parse::SequenceOptions;
 use crate::plan::path::Path;
 
 /// A statement that is ready to run.
@@ -317,6 +318,8 @@ pub(crate) struct Create {
     pub columns: Vec<ColumnDef>,
     /// Its CHECKs.
     pub checks: Vec<NewCheck>,
+    /// The sequences of its columns.
+    pub sequences: Vec<ColumnSequence>,
     /// Its storage parameters.
     pub options: String,
     /// Its primary key and unique constraints.
@@ -325,6 +328,17 @@ pub(crate) struct Create {
     pub foreign_keys: Vec<ForeignKey>,
     /// Whether it is no error if there is one.
     pub if_not_exists: bool,
+}
+
+/// The sequence that a new column is to get its values from.
+#[derive(Debug)]
+pub(crate) struct ColumnSequence {
+    /// The position of the column.
+    pub column: usize,
+    /// Of an identity column: whether it is GENERATED ALWAYS. None: the column is `serial`.
+    pub always: Option<bool>,
+    /// What was said of the sequence.
+    pub options: SequenceOptions,
 }
 
 /// PRIMARY KEY or UNIQUE.
@@ -366,6 +380,8 @@ pub(crate) struct Truncate {
     pub names: Vec<TableName>,
     /// Whether those that refer to them are emptied, too.
     pub cascade: bool,
+    /// RESTART IDENTITY
+    pub restart: bool,
 }
 
 /// CREATE INDEX

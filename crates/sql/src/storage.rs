@@ -9,7 +9,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use access::btree::KeyRange;
-use catalog::{Catalog, IndexDef, NewIndex, TableDef};
+use access::sequence::State;
+use catalog::{Catalog, IndexDef, NewIndex, SequenceDef, TableDef};
 use config::Settings;
 use sys::process::Signal;
 use txn::statistics::Counts;
@@ -270,6 +271,17 @@ pub(crate) trait Storage {
     fn keeps_in_sight(&self, maker: u64) -> Result<bool>;
     /// Deletes the version at a place.
     fn delete(&self, table: &TableDef, place: TupleId) -> Result<Changed>;
+
+    /// The next number of a sequence that is locked; `None`: it has come to its end.
+    fn next_value(&self, table: &TableDef, sequence: &SequenceDef) -> Result<Option<i64>>;
+    /// The number that the session was given last by a sequence.
+    fn current_value(&self, sequence: Oid) -> Option<i64>;
+    /// The sequence that the session was last given a number by.
+    fn last_used_sequence(&self) -> Option<Oid>;
+    /// Has a sequence go on behind a number or, if that does not count as given, with it.
+    fn set_value(&self, table: &TableDef, value: i64, called: bool) -> Result<()>;
+    /// Where a sequence is.
+    fn sequence_state(&self, table: &TableDef) -> Result<State>;
 
     /// The names of all tables.
     fn tables(&self) -> Result<Vec<TableName>>;

@@ -102,6 +102,7 @@ golden! {
     fatal
     foreign_actions
     foreign_keys
+    identity
     indexes
     index_plans
     keys
@@ -112,6 +113,7 @@ golden! {
     row_locks
     savepoints
     schemas
+    sequences
     settings
     statistics
     timeouts

@@ -57,13 +57,15 @@ impl Txn {
             self.sync_created(&transaction.created);
             let asynchronous = !synchronous || mutant::on(Mutant::CommitSeenBeforeFlush);
             lsn = self.log_commit(transaction, xid, asynchronous)?;
-            self.make_visible(lsn, synchronous);
+            self.make_durable(lsn, synchronous);
             if mutant::on(Mutant::CommitBeforeStatus) {
                 self.set_status_late(xid)?;
             }
             self.end(xid);
             self.raise_versions(&transaction.invalidations);
             self.remove_files(&transaction.dropped);
+        } else if transaction.relies_on > self.wal.flush_lsn() {
+            self.make_durable(transaction.relies_on, synchronous);
         }
         self.statistics().end(true, &transaction.dropped);
         self.locks().release_all();
@@ -133,7 +135,8 @@ impl Txn {
         Ok(())
     }
 
-    fn make_visible(&self, lsn: Lsn, synchronous: bool) {
+    /// Has the log flushed up to there, now or soon. A commit is visible from then on.
+    fn make_durable(&self, lsn: Lsn, synchronous: bool) {
         if mutant::on(Mutant::CommitSeenBeforeFlush) {
             self.wal.publish_async(lsn);
         }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use shmem::proc;
-use types::{Oid, RelFileNumber, Xid};
+use types::{Lsn, Oid, RelFileNumber, Xid};
 
 use crate::error::{Error, Result};
 use crate::own::OwnXids;
@@ -27,6 +27,8 @@ pub struct Transaction {
     pub(crate) created: Vec<RelFileNumber>,
     pub(crate) dropped: Vec<RelFileNumber>,
     pub(crate) invalidations: Vec<Oid>,
+    /// What others have logged that its client is told of.
+    pub(crate) relies_on: Lsn,
 }
 
 impl Transaction {
@@ -110,6 +112,13 @@ impl Transaction {
         if !self.invalidations.contains(&relation) {
             self.invalidations.push(relation);
         }
+    }
+
+    /// Notes that the client is told what the log says up to there, a number of a sequence: it must
+    /// be durable before the client hears that the transaction has committed, also if that itself
+    /// logs nothing. What it logs itself lies behind that anyway.
+    pub fn rely_on(&mut self, lsn: Lsn) {
+        self.relies_on = self.relies_on.max(lsn);
     }
 
     /// Forgets everything: the transaction is over.

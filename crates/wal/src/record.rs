@@ -60,11 +60,14 @@ pub enum Rmgr {
     Heap = 3,
     /// Indexes.
     Btree = 4,
+    /// Sequences.
+    Sequence = 5,
 }
 
 impl Rmgr {
     /// Every resource manager, in the order of its number.
-    pub const ALL: [Rmgr; 5] = [Rmgr::Xlog, Rmgr::Xact, Rmgr::Storage, Rmgr::Heap, Rmgr::Btree];
+    pub const ALL: [Rmgr; 6] =
+        [Rmgr::Xlog, Rmgr::Xact, Rmgr::Storage, Rmgr::Heap, Rmgr::Btree, Rmgr::Sequence];
 
     /// The resource manager of that number, if there is one.
     pub fn from_number(number: u8) -> Option<Rmgr> {
@@ -73,7 +76,7 @@ impl Rmgr {
 
     /// Its name in `waldump`.
     pub fn name(self) -> &'static str {
-        ["XLOG", "Transaction", "Storage", "Heap", "Btree"][self as usize]
+        ["XLOG", "Transaction", "Storage", "Heap", "Btree", "Sequence"][self as usize]
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use txn::Transaction;
+use txn::{LockMode, Transaction};
 use types::{Datum, Oid, RelFileNumber};
 
 use super::depend::Object;
@@ -32,9 +32,14 @@ impl Catalog {
             }
             other => other,
         };
-        let indexes = table.indexes.iter().map(|index| (index.oid, &index.name));
-        for (relation, name) in [(table.oid, &table.name)].into_iter().chain(indexes) {
-            self.claim_name(tx, &schema, name).map_err(taken)?;
+        let mut moved = vec![(table.oid, table.name.clone())];
+        moved.extend(table.indexes.iter().map(|index| (index.oid, index.name.clone())));
+        for (sequence, _) in self.sequences_of(tx, table.oid)? {
+            let locked = self.open_oid(tx, sequence, LockMode::AccessExclusive)?;
+            moved.extend(locked.map(|sequence| (sequence.oid, sequence.name.clone())));
+        }
+        for (relation, name) in moved {
+            self.claim_name(tx, &schema, &name).map_err(taken)?;
             self.move_relation(tx, relation, table.namespace, to)?;
         }
         Ok(())
@@ -108,7 +113,7 @@ impl Catalog {
     }
 
     /// Changes the row of `pg_attribute` of a column.
-    fn update_column(
+    pub(super) fn update_column(
         &self,
         tx: &mut Transaction,
         table: Oid,
@@ -136,6 +141,7 @@ impl Catalog {
                 row[flag] = Datum::Bool(false);
             }
             row[attribute::IS_DROPPED] = Datum::Bool(true);
+            row[attribute::IDENTITY] = Datum::Text(String::new());
         })?;
         Ok(())
     }

@@ -96,6 +96,14 @@ pub(super) struct Dependency {
     pub kind: DependKind,
 }
 
+impl Dependency {
+    /// Whether it is that of a sequence on the column that it belongs to; or of an index on one.
+    pub(super) fn is_ownership(&self) -> bool {
+        let relations = self.depender.class == PG_CLASS.oid && self.on.class == PG_CLASS.oid;
+        relations && self.on.column != 0 && self.kind != DependKind::Normal
+    }
+}
+
 /// Everything that goes with a drop.
 #[derive(Default)]
 struct Gathered {

@@ -8,6 +8,7 @@
 //! | `foreign_key` | FOREIGN KEY |
 //! | `rewrite` | tables that move to a new file with their rows |
 //! | `alter` | changes of tables that exist |
+//! | `sequence` | sequences, and the columns that they belong to |
 //! | `schema` | schemas, and where names are looked for |
 //! | `depend` | what depends on what; dropping with all that depends on it |
 //! | `remove` | taking single things out of the system tables |
@@ -23,6 +24,7 @@ mod index;
 mod remove;
 mod rewrite;
 mod schema;
+mod sequence;
 mod table;
 mod view;
 
@@ -31,4 +33,5 @@ pub use depend::{DependKind, Object};
 pub use describe::quote_identifier;
 pub use foreign_key::NewForeignKey;
 pub use index::NewIndex;
+pub use sequence::Owner;
 pub use view::NewView;

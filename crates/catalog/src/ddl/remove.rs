@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::rows::constraint;
 use crate::system::{
     PG_ATTRDEF, PG_ATTRIBUTE, PG_CLASS, PG_CONSTRAINT, PG_DEPEND, PG_INDEX, PG_NAMESPACE,
-    PG_REWRITE, PG_STATISTIC,
+    PG_REWRITE, PG_SEQUENCE, PG_STATISTIC,
 };
 
 impl Catalog {
@@ -85,6 +85,7 @@ impl Catalog {
             (&PG_CONSTRAINT, constraint::RELATION),
             (&PG_STATISTIC, 0),
             (&PG_REWRITE, 2),
+            (&PG_SEQUENCE, 0),
         ] {
             self.delete_rows(tx, table, &|row| changes::is(row, column, oid))?;
         }

@@ -174,7 +174,9 @@ pub(super) fn check_user_table(table: &TableDef) -> Result<(), Error> {
     match table.kind {
         TableKind::Table => Ok(()),
         TableKind::System | TableKind::Virtual => Err(Error::SystemTable(table.name.clone())),
-        TableKind::Index(_) | TableKind::View => Err(Error::NotATable(table.name.clone())),
+        TableKind::Index(_) | TableKind::View | TableKind::Sequence(_) => {
+            Err(Error::NotATable(table.name.clone()))
+        }
     }
 }
 

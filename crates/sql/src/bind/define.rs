@@ -2,22 +2,20 @@
 
 use catalog::{ColumnDef, NewCheck, TableDef, TableKind};
 use sqlparser::ast::{
-    CascadeOption, CheckConstraint, ColumnDef as AstColumn, ColumnOption, ColumnOptionDef,
-    CreateTable, Expr as AstExpr, Ident, ObjectName, Spanned, TableConstraint,
+    CascadeOption, CheckConstraint, CreateTable, Ident, ObjectName, Spanned, TableConstraint,
     Truncate as AstTruncate, TruncateIdentityOption, TruncateTableTarget,
 };
-use types::{ColumnType, SqlState};
+use types::SqlState;
 
 use super::checks::bind_new_check;
+use super::columns::bind_column;
 use super::foreign_keys::bind_foreign_key;
 use super::indexes::Keys;
-use super::modify::bind_default;
-use super::names::{name_of, relation_name};
+use super::names::relation_name;
 use super::options::{changed_options, options_of};
-use super::types::bind_type;
 use super::{BindContext, TableName};
 use crate::error::{Error, Result};
-use crate::planned::{Create, ForeignKey, Truncate};
+use crate::planned::{ColumnSequence, Create, ForeignKey, Truncate};
 
 pub(super) fn table_name(context: &BindContext<'_>, name: &ObjectName) -> Result<TableName> {
     let at = context.source.place(name.span().start);
@@ -29,10 +27,15 @@ fn position_of(at: u32) -> Option<usize> {
     (at != 0).then_some(at as usize)
 }
 
-/// The constraints that stand behind columns, as the parser read them.
+/// What stands behind columns besides what a column itself is, as the parser read it.
 #[derive(Default)]
 pub(crate) struct Behind<'a> {
-    checks: Vec<(Option<&'a Ident>, &'a CheckConstraint, usize)>,
+    /// The name of the table, for messages.
+    pub table: String,
+    /// The sequences of `serial` and identity columns.
+    pub sequences: Vec<ColumnSequence>,
+    /// CHECK
+    pub checks: Vec<(Option<&'a Ident>, &'a CheckConstraint, usize)>,
     /// PRIMARY KEY and UNIQUE.
     pub keys: Keys,
     /// REFERENCES
@@ -40,6 +43,16 @@ pub(crate) struct Behind<'a> {
 }
 
 impl Behind<'_> {
+    /// Nothing yet, for columns of that table.
+    pub(crate) fn of(table: &str) -> Self {
+        Behind { table: table.to_owned(), ..Behind::default() }
+    }
+
+    /// The sequences that the columns are to get.
+    pub(crate) fn take_sequences(&mut self) -> Vec<ColumnSequence> {
+        std::mem::take(&mut self.sequences)
+    }
+
     /// The CHECKs, bound over the columns of the table.
     pub(crate) fn checks(
         &self,
@@ -59,7 +72,7 @@ impl Behind<'_> {
 pub(crate) fn bind_create(context: &BindContext<'_>, create: &CreateTable) -> Result<Create> {
     super::create_clauses::refuse(create)?;
     let name = table_name(context, &create.name)?;
-    let mut behind = Behind::default();
+    let mut behind = Behind::of(&name.name);
     let mut columns: Vec<ColumnDef> = Vec::with_capacity(create.columns.len());
     for column in &create.columns {
         let column = bind_column(context, column, columns.len(), &mut behind)?;
@@ -82,6 +95,7 @@ pub(crate) fn bind_create(context: &BindContext<'_>, create: &CreateTable) -> Re
             other => behind.keys.add_of_table(context, other, &table.columns)?,
         }
     }
+    let sequences = behind.take_sequences();
     let keys = std::mem::take(&mut behind.keys).finish(&name.name, &mut table.columns)?;
     let given = options_of(&create.table_options)?;
     Ok(Create {
@@ -90,6 +104,7 @@ pub(crate) fn bind_create(context: &BindContext<'_>, create: &CreateTable) -> Re
         checks,
         keys,
         foreign_keys: behind.foreign_keys,
+        sequences,
         options: changed_options("", &given)?,
         if_not_exists: create.if_not_exists,
     })
@@ -109,113 +124,6 @@ pub(crate) fn constraint_name(constraint: &TableConstraint) -> &'static str {
     }
 }
 
-/// A column as CREATE TABLE and ALTER TABLE define it; it will be the one of that number.
-pub(crate) fn bind_column<'a>(
-    context: &BindContext<'_>,
-    column: &'a AstColumn,
-    number: usize,
-    behind: &mut Behind<'a>,
-) -> Result<ColumnDef> {
-    let AstColumn { name, data_type, options } = column;
-    let position = context.source.position(name.span.start);
-    let column_name = name_of(name).map_err(|error| error.at(position))?;
-    let ty = bind_type(data_type).map_err(|error| error.at(position))?;
-    if !is_storable(ty.ty) {
-        let type_name = crate::values::type_name(crate::values::names::base(ty.ty));
-        return Err(Error::unsupported(format!("a column of type {type_name}")).at(position));
-    }
-    let system = super::scope::SYSTEM_COLUMNS.iter().any(|(system, _)| *system == column_name)
-        || matches!(column_name.as_str(), "cmin" | "cmax");
-    if system {
-        let message = format!("column name \"{column_name}\" conflicts with a system column name");
-        return Err(Error::new(SqlState::DUPLICATE_COLUMN, message).at(position));
-    }
-    let (mut not_null, mut default) = (None, None);
-    for ColumnOptionDef { name: constraint, option } in options {
-        let twice = |what: &str| {
-            Error::syntax(format!("{what} specified for column \"{column_name}\"")).at(position)
-        };
-        let nameable = matches!(
-            option,
-            ColumnOption::NotNull
-                | ColumnOption::Check(_)
-                | ColumnOption::PrimaryKey(_)
-                | ColumnOption::Unique(_)
-                | ColumnOption::ForeignKey(_)
-        );
-        if constraint.is_some() && !nameable {
-            return Err(Error::unsupported("a named constraint").at(position));
-        }
-        match option {
-            ColumnOption::Null | ColumnOption::NotNull => {
-                let wanted = matches!(option, ColumnOption::NotNull);
-                if not_null.is_some_and(|known| known != wanted) {
-                    return Err(twice("conflicting NULL/NOT NULL declarations"));
-                }
-                not_null = Some(wanted);
-            }
-            ColumnOption::Default(expr) => {
-                if default.is_some() {
-                    return Err(twice("multiple default values"));
-                }
-                default = Some(default_text(context, expr, &column_name, ty.ty)?);
-            }
-            ColumnOption::Check(check) => behind.checks.push((constraint.as_ref(), check, number)),
-            ColumnOption::PrimaryKey(key) => {
-                behind
-                    .keys
-                    .add_primary(constraint.as_ref(), key, number)
-                    .map_err(|e| e.at(position))?;
-            }
-            ColumnOption::Unique(key) => {
-                behind
-                    .keys
-                    .add_unique(constraint.as_ref(), key, number)
-                    .map_err(|e| e.at(position))?;
-            }
-            ColumnOption::ForeignKey(key) => {
-                let of_column = Some((constraint.as_ref(), column_name.as_str()));
-                behind.foreign_keys.push(bind_foreign_key(context, key, of_column)?);
-            }
-            other => return Err(Error::unsupported(option_name(other)).at(position)),
-        }
-    }
-    if not_null == Some(false) && behind.keys.is_primary(number) {
-        let message =
-            format!("conflicting NULL/NOT NULL declarations for column \"{column_name}\"");
-        return Err(Error::syntax(message).at(position));
-    }
-    let not_null = not_null == Some(true);
-    Ok(ColumnDef { not_null, default, ..ColumnDef::new(column_name, ty.ty) })
-}
-
-fn is_storable(ty: ColumnType) -> bool {
-    !matches!(ty, ColumnType::Numeric | ColumnType::Unknown | ColumnType::Bpchar(0))
-}
-
-/// The text of a default, once it is known to be good.
-pub(crate) fn default_text(
-    context: &BindContext<'_>,
-    expr: &AstExpr,
-    name: &str,
-    ty: ColumnType,
-) -> Result<String> {
-    let text = expr.to_string();
-    let position = context.source.position(expr.span().start);
-    bind_default(context, &text, name, ty)
-        .map_err(|error| error.without_position().at(position))?;
-    Ok(text)
-}
-
-fn option_name(option: &ColumnOption) -> String {
-    match option {
-        ColumnOption::Collation(_) => "COLLATE",
-        ColumnOption::Generated { .. } | ColumnOption::Identity(_) => "GENERATED",
-        _ => "this option of a column",
-    }
-    .to_owned()
-}
-
 /// TRUNCATE
 pub(crate) fn bind_truncate(context: &BindContext<'_>, truncate: &AstTruncate) -> Result<Truncate> {
     let AstTruncate { table_names, partitions, table: _, if_exists, identity, cascade, on_cluster } =
@@ -223,10 +131,10 @@ pub(crate) fn bind_truncate(context: &BindContext<'_>, truncate: &AstTruncate) -
     if partitions.is_some() || *if_exists || on_cluster.is_some() {
         return Err(Error::unsupported("an option of TRUNCATE that PostgreSQL does not have"));
     }
-    // There are no sequences to restart.
-    match identity {
-        None | Some(TruncateIdentityOption::Continue | TruncateIdentityOption::Restart) => {}
-    }
+    let restart = match identity {
+        None | Some(TruncateIdentityOption::Continue) => false,
+        Some(TruncateIdentityOption::Restart) => true,
+    };
     let cascade = match cascade {
         None | Some(CascadeOption::Restrict) => false,
         Some(CascadeOption::Cascade) => true,
@@ -235,5 +143,5 @@ pub(crate) fn bind_truncate(context: &BindContext<'_>, truncate: &AstTruncate) -
     for TruncateTableTarget { name, only: _, has_asterisk: _ } in table_names {
         names.push(table_name(context, name)?);
     }
-    Ok(Truncate { names, cascade })
+    Ok(Truncate { names, cascade, restart })
 }

@@ -12,10 +12,12 @@ use super::conflict::bind_on_conflict;
 use super::modify::{Change, default_of, is_default, open_changed, position_of, target_columns};
 use super::names::{fold, relation_name};
 use super::select::{Unknowns, bind_query};
+use super::sequences::generated_always;
 use super::updatable::Changeable;
 use super::{Aggregates, BindContext, Binder, Scope, TableName};
 use crate::error::{Error, Result};
 use crate::expr::{Expr, Node};
+use crate::parse::{Overriding, mark_of};
 use crate::planned::{ColumnSource, Insert, InsertSource, Query};
 
 /// The clauses of an INSERT that are supported.
@@ -23,6 +25,7 @@ struct InsertParts<'a> {
     name: TableName,
     alias: Option<String>,
     columns: &'a [ObjectName],
+    overriding: Option<Overriding>,
     source: Option<&'a AstQuery>,
     on: Option<&'a OnInsert>,
     returning: Option<&'a [SelectItem]>,
@@ -85,6 +88,7 @@ fn take_apart<'a>(context: &BindContext<'_>, insert: &'a AstInsert) -> Result<In
         return Err(Error::unsupported("INSERT into something other than a table"));
     };
     let at = context.source.place(name.span().start);
+    let (columns, overriding) = without_mark(columns);
     let alias =
         table_alias.as_ref().map(|TableAliasWithoutColumns { explicit: _, alias }| fold(alias));
     Ok(InsertParts {
@@ -94,10 +98,38 @@ fn take_apart<'a>(context: &BindContext<'_>, insert: &'a AstInsert) -> Result<In
         )?,
         alias,
         columns,
+        overriding,
         source: source.as_deref(),
         on: on.as_ref(),
         returning: returning.as_deref(),
     })
+}
+
+/// The columns that were named, and what OVERRIDING says, which stands behind them.
+fn without_mark(columns: &[ObjectName]) -> (&[ObjectName], Option<Overriding>) {
+    if let Some((ObjectName(parts), before)) = columns.split_last()
+        && let [part] = parts.as_slice()
+        && let Some(overriding) = part.as_ident().and_then(|ident| mark_of(&ident.value))
+    {
+        return (before, Some(overriding));
+    }
+    (columns, None)
+}
+
+/// Whether the value that an INSERT has for a column is passed over; `428C9` if it may not have
+/// one.
+fn passes_over(table: &TableDef, column: usize, overriding: Option<Overriding>) -> Result<bool> {
+    let Some(identity) = table.columns[column].identity else { return Ok(false) };
+    match overriding {
+        Some(Overriding::User) => Ok(true),
+        None if identity.always => {
+            let name = &table.columns[column].name;
+            let message = format!("cannot insert a non-DEFAULT value into column \"{name}\"");
+            let hint = "Use OVERRIDING SYSTEM VALUE to override.";
+            Err(generated_always(name, message).hint(hint))
+        }
+        None | Some(Overriding::System) => Ok(false),
+    }
 }
 
 /// INSERT
@@ -108,7 +140,7 @@ pub(crate) fn bind_insert(context: &BindContext<'_>, insert: &AstInsert) -> Resu
     let source = match parts.source {
         None => InsertSource::Values(vec![Vec::new()]),
         Some(query) => match values_of(query) {
-            Some(values) => bind_rows(context, &table, &targets, values)?,
+            Some(values) => bind_rows(context, &table, (&targets, parts.overriding), values)?,
             None => bind_inserted_query(context, &table, &targets, query)?,
         },
     };
@@ -125,6 +157,12 @@ pub(crate) fn bind_insert(context: &BindContext<'_>, insert: &AstInsert) -> Resu
         if parts.on.is_some() {
             return Err(Error::unsupported("ON CONFLICT on a view"));
         }
+        for column in &given {
+            let query = matches!(source, InsertSource::Query(..));
+            if query && passes_over(&table, *column, parts.overriding)? {
+                return Err(Error::unsupported("OVERRIDING USER VALUE on a view"));
+            }
+        }
         let columns = through.columns(context, &given)?;
         let returning =
             context.binder(Scope::of_table(&table, parts.alias)).bind_returning(parts.returning)?;
@@ -134,7 +172,14 @@ pub(crate) fn bind_insert(context: &BindContext<'_>, insert: &AstInsert) -> Resu
     }
     let mut columns = Vec::with_capacity(table.columns.len());
     for column in 0..table.columns.len() {
-        columns.push(match given.iter().position(|target| *target == column) {
+        let place = given.iter().position(|target| *target == column);
+        // In VALUES each row has its own default.
+        let query = matches!(source, InsertSource::Query(..));
+        let place = match place {
+            Some(_) if query && passes_over(&table, column, parts.overriding)? => None,
+            place => place,
+        };
+        columns.push(match place {
             Some(place) => ColumnSource::Given(place),
             None => ColumnSource::Default(default_of(context, &table, column)?),
         });
@@ -173,7 +218,7 @@ fn too_many(position: Option<usize>) -> Error {
 fn bind_rows(
     context: &BindContext<'_>,
     table: &TableDef,
-    targets: &[usize],
+    (targets, overriding): (&[usize], Option<Overriding>),
     values: &Values,
 ) -> Result<InsertSource> {
     let Values { explicit_row, value_keyword, rows } = values;
@@ -189,11 +234,17 @@ fn bind_rows(
         }
         let mut exprs = Vec::with_capacity(row.content.len());
         for (expr, column) in row.content.iter().zip(targets.iter().copied()) {
-            exprs.push(if is_default(expr) {
-                default_of(context, table, column)?
-            } else {
-                let value = binder.bind(expr)?;
-                binder.assign(value, table, column)?
+            let given = match is_default(expr) {
+                true => None,
+                false => {
+                    let value = binder.bind(expr)?;
+                    let value = binder.assign(value, table, column)?;
+                    (!passes_over(table, column, overriding)?).then_some(value)
+                }
+            };
+            exprs.push(match given {
+                Some(value) => value,
+                None => default_of(context, table, column)?,
             });
         }
         if bound.first().is_some_and(|first| first.len() != exprs.len()) {

@@ -123,6 +123,12 @@ pub(super) fn check(context: &BindContext<'_>, wanted: &Wanted<'_>, query: &Quer
             return Err(Error::new(SqlState::UNDEFINED_TABLE, message).at(position));
         }
     }
+    if let RowSource::Table(source) = &query.source
+        && let catalog::TableKind::Sequence(_) = source.table.kind
+    {
+        let message = format!("cannot lock rows in sequence \"{}\"", source.table.name);
+        return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message));
+    }
     Ok(())
 }
 

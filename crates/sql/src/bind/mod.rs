@@ -14,7 +14,8 @@
 //! | `checks` | CHECK constraints |
 //! | `insert`, `conflict`, `modify` | INSERT; its ON CONFLICT; UPDATE, DELETE |
 //! | `updatable` | changes through a view |
-//! | `define` | CREATE TABLE, TRUNCATE |
+//! | `define`, `columns` | CREATE TABLE, TRUNCATE; the columns of a new table |
+//! | `sequences` | sequences in expressions and defaults |
 //! | `indexes` | CREATE INDEX; PRIMARY KEY and UNIQUE |
 //! | `foreign_keys` | FOREIGN KEY and REFERENCES |
 //!
@@ -28,6 +29,7 @@
 mod calls;
 mod checks;
 pub(crate) mod coerce;
+mod columns;
 mod conflict;
 mod create_clauses;
 mod define;
@@ -46,6 +48,7 @@ mod order;
 pub(crate) mod resolve;
 pub(crate) mod scope;
 mod select;
+mod sequences;
 mod special;
 pub(crate) mod stored;
 pub(crate) mod types;
@@ -67,9 +70,8 @@ use crate::functions::Environment;
 use crate::parse::{Source, too_complex};
 pub(crate) use checks::{bind_checks, bind_new_check, renamed_checks};
 pub(crate) use coerce::Context;
-pub(crate) use define::{
-    Behind, bind_column, bind_create, bind_truncate, constraint_name, default_text,
-};
+pub(crate) use columns::{bind_column, default_text};
+pub(crate) use define::{Behind, bind_create, bind_truncate, constraint_name};
 pub(crate) use foreign_keys::{bind_foreign_key, refuse_characteristics};
 pub(crate) use group::group_names;
 pub(crate) use indexes::{Keys, bind_create_index};
@@ -81,6 +83,7 @@ pub(crate) use names::TableName;
 pub(crate) use options::changed_options;
 pub(crate) use scope::Scope;
 pub(crate) use select::{Unknowns, bind_query};
+pub(crate) use sequences::{default_of_sequence, sequences_of};
 use stored::Names;
 use view::Within;
 

@@ -14,6 +14,7 @@ use super::checks::bind_checks;
 use super::from::alias_of;
 use super::names::relation_name;
 use super::select::Unknowns;
+use super::sequences::{default_of_sequence, generated_always};
 use super::updatable::Changeable;
 use super::{Aggregates, BindContext, Binder, Context, Parameters, Scope, TableName};
 use crate::error::{Error, Result};
@@ -55,6 +56,10 @@ pub(crate) fn check_changeable(table: &TableDef) -> Result<()> {
         TableKind::Table => Ok(()),
         TableKind::Index(_) => Err(Error::internal("an index where a table is to be")),
         TableKind::View => Err(Error::internal("a view where a table is to be")),
+        TableKind::Sequence(_) => {
+            let message = format!("cannot change sequence \"{}\"", table.name);
+            Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message))
+        }
         TableKind::System => Err(Error::new(
             SqlState::INSUFFICIENT_PRIVILEGE,
             format!("permission denied: \"{}\" is a system catalog", table.name),
@@ -74,6 +79,11 @@ pub(crate) fn default_of(
     column: usize,
 ) -> Result<Expr> {
     let column = &table.columns[column];
+    if let Some(identity) = column.identity {
+        let text = default_of_sequence(identity.sequence);
+        return bind_default(context, &text, &column.name, column.ty)
+            .map_err(Error::without_position);
+    }
     match &column.default {
         None => Ok(Expr::constant(Datum::Null, base(column.ty))),
         Some(text) => {
@@ -326,6 +336,10 @@ pub(super) fn bind_assignment(
             .ok_or_else(|| Error::internal("assignment without a column"))?;
         let new = if is_default(value) {
             default_of(context, table, column)?
+        } else if table.columns[column].identity.is_some_and(|identity| identity.always) {
+            let name = &table.columns[column].name;
+            let message = format!("column \"{name}\" can only be updated to DEFAULT");
+            return Err(generated_always(name, message));
         } else {
             let value = binder.bind(value)?;
             binder.assign(value, table, column)?

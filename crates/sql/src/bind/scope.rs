@@ -70,7 +70,8 @@ const EXCLUDED: &str = "excluded";
 impl Scope {
     /// The columns of a table known by that name.
     pub(crate) fn of_table(table: &catalog::TableDef, alias: Option<String>) -> Scope {
-        let users = matches!(table.kind, TableKind::Table | TableKind::View);
+        let users =
+            matches!(table.kind, TableKind::Table | TableKind::View | TableKind::Sequence(_));
         let columns = table.columns.iter().enumerate().map(|(index, column)| ScopeColumn {
             dropped: column.dropped,
             origin: users.then_some((table.oid, index)),
@@ -81,7 +82,10 @@ impl Scope {
             hidden: alias.as_ref().map(|_| table.name.clone()),
             table: Some(alias.unwrap_or_else(|| table.name.clone())),
             columns: columns.collect(),
-            has_system: matches!(table.kind, TableKind::Table | TableKind::System),
+            has_system: matches!(
+                table.kind,
+                TableKind::Table | TableKind::System | TableKind::Sequence(_)
+            ),
             uses_system: false,
             has_excluded: false,
             wanted: vec![false; table.columns.len()],

@@ -360,7 +360,7 @@ impl Binder<'_> {
                 Expr::new(Node::NullIf { equal: FunctionRef(equal), args }, ty)
             }
             "pg_typeof" => return self.bind_typeof(args, at).map(Some),
-            _ => return Ok(None),
+            _ => return self.bind_sequence_call(name, args, at),
         };
         Ok(Some(expr.at(at)))
     }

@@ -52,6 +52,10 @@ impl Changeable {
         change: Change,
     ) -> Result<Changeable> {
         if table.kind != TableKind::View {
+            if let (TableKind::Sequence(_), Change::Copy) = (table.kind, change) {
+                let message = format!("cannot copy to sequence \"{}\"", table.name);
+                return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message));
+            }
             check_changeable(&table)?;
             return Ok(Changeable { table, through: None });
         }
@@ -118,7 +122,9 @@ impl Through {
         let mut view = view.clone();
         for (index, column) in view.columns.iter_mut().enumerate() {
             if let Some(base) = self.base(index) {
-                column.default.clone_from(&self.source.table.columns[base].default);
+                let base = &self.source.table.columns[base];
+                column.default.clone_from(&base.default);
+                column.identity = base.identity;
             }
         }
         view

@@ -1,6 +1,5 @@
 //! COPY … TO STDOUT.
 
-use catalog::TableKind;
 use types::Datum;
 
 use super::{Execution, OutRow, query};
@@ -16,6 +15,7 @@ use crate::plan::Planner;
 use crate::plan::path::Path;
 use crate::planned::{Distinct, First, Query, RowSource, TableSource};
 use crate::values;
+use catalog::{TableDef, TableKind};
 use txn::LockMode;
 use types::SqlState;
 
@@ -62,6 +62,15 @@ fn check_forced(options: &CopyOptions, query: &Query) -> Result<()> {
     }
 }
 
+/// `42809`: the row of a sequence is not copied.
+fn refuse_sequence(table: &TableDef) -> Result<()> {
+    if !matches!(table.kind, TableKind::Sequence(_)) {
+        return Ok(());
+    }
+    let message = format!("cannot copy from sequence \"{}\"", table.name);
+    Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message))
+}
+
 /// The query that shows some columns of a table.
 fn whole_table(
     context: &BindContext<'_>,
@@ -74,6 +83,7 @@ fn whole_table(
         return Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message)
             .hint("Try the COPY (SELECT ...) TO variant."));
     }
+    refuse_sequence(&table)?;
     let columns = copy_columns(&table, columns)?;
     let targets = columns
         .iter()

@@ -6,7 +6,7 @@ use catalog::{TableDef, TableKind};
 use txn::LockMode;
 use types::SqlState;
 
-use super::{Execution, define_index, foreign};
+use super::{Execution, define_index, foreign, sequences};
 use crate::bind::TableName;
 use crate::error::{Error, Report, Result};
 use crate::output::Output;
@@ -34,6 +34,7 @@ pub(super) fn create(
     });
     match done {
         Ok(table) => {
+            let table = sequences::add_to_table(execution, table, &create.sequences)?;
             let mut table = define_index::create_keys(execution, table, &create.keys)?;
             for key in &create.foreign_keys {
                 table = foreign::add(execution, &table, key)?;
@@ -59,7 +60,11 @@ pub(super) fn check_table(table: &TableDef, verb: &str) -> Result<()> {
             SqlState::INSUFFICIENT_PRIVILEGE,
             format!("permission denied: \"{}\" is a system catalog", table.name),
         )),
-        TableKind::Index(_) | TableKind::View => {
+        TableKind::Sequence(_) if verb == "index" => {
+            let message = format!("cannot create index on relation \"{}\"", table.name);
+            Err(not_for_sequences(message))
+        }
+        TableKind::Index(_) | TableKind::View | TableKind::Sequence(_) => {
             let message = format!("\"{}\" is not a table", table.name);
             Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message))
         }
@@ -68,6 +73,12 @@ pub(super) fn check_table(table: &TableDef, verb: &str) -> Result<()> {
             Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message))
         }
     }
+}
+
+/// `42809` for what is not done to sequences.
+pub(super) fn not_for_sequences(message: String) -> Error {
+    let error = Error::new(SqlState::WRONG_OBJECT_TYPE, message);
+    error.detail("This operation is not supported for sequences.")
 }
 
 /// TRUNCATE
@@ -92,6 +103,9 @@ pub(super) fn truncate(
         let notice = Report::new(SqlState::SUCCESSFUL_COMPLETION, message);
         execution.session.notice(out, Weight::Notice, &notice)
     })?;
+    if truncate.restart {
+        tables.iter().try_for_each(|table| sequences::restart_all(execution, table))?;
+    }
     tables.iter().try_for_each(|table| storage.truncate(table))?;
     Ok("TRUNCATE TABLE".to_owned())
 }

@@ -21,6 +21,7 @@ mod modify;
 mod query;
 mod ranges;
 mod scan;
+mod sequences;
 mod sort;
 mod upsert;
 
@@ -44,6 +45,7 @@ pub(crate) use define_index::check_index;
 pub(crate) use definitions::define;
 pub(crate) use explain::{Counts, ExplainOptions, explain};
 use foreign::Events;
+pub(crate) use sequences::definition_of;
 
 /// What a statement did, in PostgreSQL's words.
 pub(crate) type Tag = Cow<'static, str>;

@@ -10,6 +10,7 @@
 //! | `comparison` | `= <> < <= > >=` |
 //! | `strings` | `\|\|`, LIKE, `length`, `substring`, … |
 //! | `dates` | `date_trunc`, `extract`, … |
+//! | `sequences` | `nextval`, `setval`, … |
 //! | `locks` | `pg_advisory_lock`, `pg_cancel_backend`, … |
 //! | `session` | `now()`, `version()`, `pg_current_wal_lsn()`, … |
 
@@ -17,6 +18,7 @@ mod arithmetic;
 mod comparison;
 mod dates;
 mod locks;
+mod sequences;
 mod session;
 mod strings;
 
@@ -129,6 +131,16 @@ pub(crate) trait Environment {
     fn view_definition(&self, name: &str) -> Result<Datum>;
     /// The same by the view's oid; NULL if there is none.
     fn view_definition_by_oid(&self, oid: Oid) -> Result<Datum>;
+    /// The next number of the sequence that a text names.
+    fn next_value(&self, sequence: &str) -> Result<i64>;
+    /// The number that the session was given last by a sequence.
+    fn current_value(&self, sequence: &str) -> Result<i64>;
+    /// The number that the session was given last.
+    fn last_value(&self) -> Result<i64>;
+    /// Has a sequence go on behind a number or, if that does not count as given, with it.
+    fn set_value(&self, sequence: &str, value: i64, called: bool) -> Result<()>;
+    /// The name of the sequence that belongs to a column of a table.
+    fn serial_sequence(&self, table: &str, column: &str) -> Result<Option<String>>;
     /// Checks an index, as a tree and against its table; `XX002` if it is damaged.
     fn check_index(&self, name: &str) -> Result<()>;
 }
@@ -208,6 +220,7 @@ fn index() -> &'static HashMap<&'static str, Vec<&'static Function>> {
             strings::TABLE,
             &[dates::TABLE],
             locks::TABLES,
+            &[sequences::TABLE],
             &[session::TABLE],
         ];
         let mut index: HashMap<&'static str, Vec<&'static Function>> = HashMap::new();

@@ -63,7 +63,7 @@ pub(super) const fn volatile(
     Function { volatility: Volatility::Volatile, ..stable(name, args, result, code) }
 }
 
-fn text_at<'a>(values: Values<'a, '_>, place: usize) -> Result<&'a str> {
+pub(super) fn text_at<'a>(values: Values<'a, '_>, place: usize) -> Result<&'a str> {
     match values.get(place).map(AsRef::as_ref) {
         Some(Datum::Text(text)) => Ok(text),
         _ => Err(mismatch()),

@@ -4,6 +4,7 @@ use sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
 use super::define::{AlterTable, Alteration, Rename, table_name};
+use super::identity;
 use super::parse_part;
 use crate::error::Result;
 
@@ -118,6 +119,8 @@ fn alter_column(cursor: &mut Cursor<'_>) -> Result<Supported<Alteration>> {
         Ok(Alteration::SetNotNull { column, not_null: false })
     } else if cursor.at_word("TYPE") || cursor.words(&["SET", "DATA"]) {
         Err("ALTER COLUMN … TYPE")
+    } else if let Some(change) = identity::change(cursor)? {
+        Ok(Alteration::Identity { column, change: Box::new(change) })
     } else {
         Err("this form of ALTER COLUMN")
     })

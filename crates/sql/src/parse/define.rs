@@ -1,9 +1,11 @@
-//! Definitions that are read by hand: CREATE SCHEMA, ALTER TABLE, and DROP of everything.
+//! Definitions that are read by hand: CREATE SCHEMA, ALTER TABLE, sequences, and DROP of everything.
 
 use sqlparser::ast;
 use sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
+use super::identity::IdentityChange;
+use super::sequence::{self, AlterSequence, CreateSequence};
 use super::{CreateView, Statement, alter, view};
 use crate::bind::TableName;
 use crate::error::Result;
@@ -19,6 +21,10 @@ pub(crate) enum Definition {
     AlterTable(AlterTable),
     /// CREATE VIEW
     CreateView(CreateView),
+    /// CREATE SEQUENCE
+    CreateSequence(CreateSequence),
+    /// ALTER SEQUENCE
+    AlterSequence(AlterSequence),
 }
 
 /// DROP of things of one kind.
@@ -41,10 +47,12 @@ pub(crate) enum DropKind {
     Index,
     Schema,
     View,
+    Sequence,
 }
 
 impl DropKind {
-    const ALL: [DropKind; 4] = [DropKind::Table, DropKind::Index, DropKind::Schema, DropKind::View];
+    const ALL: [DropKind; 5] =
+        [DropKind::Table, DropKind::Index, DropKind::Schema, DropKind::View, DropKind::Sequence];
 
     /// As the command has it.
     fn word(self) -> &'static str {
@@ -53,6 +61,7 @@ impl DropKind {
             DropKind::Index => "INDEX",
             DropKind::Schema => "SCHEMA",
             DropKind::View => "VIEW",
+            DropKind::Sequence => "SEQUENCE",
         }
     }
 
@@ -63,6 +72,7 @@ impl DropKind {
             DropKind::Index => "index",
             DropKind::Schema => "schema",
             DropKind::View => "view",
+            DropKind::Sequence => "sequence",
         }
     }
 }
@@ -99,6 +109,8 @@ pub(crate) enum Alteration {
     SetDefault { column: String, default: Option<Box<ast::Expr>> },
     /// ALTER COLUMN … SET NOT NULL, DROP NOT NULL
     SetNotNull { column: String, not_null: bool },
+    /// ALTER COLUMN … ADD GENERATED, SET GENERATED, RESTART, DROP IDENTITY
+    Identity { column: String, change: Box<IdentityChange> },
     /// SET (…), RESET (…): storage parameters
     SetOptions(Vec<(String, Option<String>)>),
 }
@@ -121,6 +133,8 @@ impl Definition {
                 (if alter.view { "ALTER VIEW" } else { "ALTER TABLE" }).to_owned()
             }
             Definition::CreateView(_) => "CREATE VIEW".to_owned(),
+            Definition::CreateSequence(_) => "CREATE SEQUENCE".to_owned(),
+            Definition::AlterSequence(_) => "ALTER SEQUENCE".to_owned(),
         }
     }
 }
@@ -145,6 +159,13 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Option<Statement>> {
         match alter::parse(cursor, view)? {
             Ok(alter) => Definition::AlterTable(alter),
             Err(what) => return Ok(Some(unsupported(cursor, what))),
+        }
+    } else if cursor.words(&["CREATE", "SEQUENCE"]) {
+        Definition::CreateSequence(sequence::create(cursor)?)
+    } else if cursor.words(&["ALTER", "SEQUENCE"]) {
+        match sequence::alter(cursor)? {
+            Some(alter) => Definition::AlterSequence(alter),
+            None => return Ok(Some(unsupported(cursor, "this form of ALTER SEQUENCE"))),
         }
     } else {
         return Ok(None);

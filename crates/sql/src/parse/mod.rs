@@ -19,7 +19,9 @@ mod define;
 mod escape;
 mod failure;
 mod guard;
+mod identity;
 mod lock;
+mod sequence;
 mod set_columns;
 mod source;
 mod utility;
@@ -43,7 +45,9 @@ use cursor::Cursor;
 pub(crate) use define::{AlterTable, Alteration, Definition, Drop, DropKind, Rename};
 pub(crate) use failure::too_complex;
 use failure::{from_parser_error, lower_first};
+pub(crate) use identity::{IdentityChange, Overriding, mark_of};
 pub(crate) use lock::LockStatement;
+pub(crate) use sequence::{AlterSequence, CreateSequence, SequenceChange, SequenceOptions};
 pub(crate) use set_columns::SET_COLUMNS;
 pub(crate) use source::Source;
 pub(crate) use utility::{Access, TransactionModes};
@@ -194,6 +198,7 @@ fn tokenize(text: &str, source: &Source) -> Result<Vec<TokenWithSpan>> {
     drop_from_of_trim(&mut tokens);
     mark_weak_locks(&mut tokens);
     set_columns::mark(&mut tokens, source)?;
+    identity::prepare(&mut tokens)?;
     Ok(tokens)
 }
 

@@ -312,6 +312,26 @@ impl Environment for Context {
         check_index(&self.storage, &parse_name(name)?)
     }
 
+    fn next_value(&self, sequence: &str) -> Result<i64> {
+        self.nextval(sequence)
+    }
+
+    fn current_value(&self, sequence: &str) -> Result<i64> {
+        self.currval(sequence)
+    }
+
+    fn last_value(&self) -> Result<i64> {
+        self.lastval()
+    }
+
+    fn set_value(&self, sequence: &str, value: i64, called: bool) -> Result<()> {
+        self.setval(sequence, value, called)
+    }
+
+    fn serial_sequence(&self, table: &str, column: &str) -> Result<Option<String>> {
+        self.sequence_of_column(table, column)
+    }
+
     fn lock_advisory(&self, lock: AdvisoryLock, wait: bool) -> Result<bool> {
         self.storage.lock_advisory(lock, wait)
     }
@@ -373,21 +393,23 @@ impl Environment for Context {
     }
 }
 
-/// A table's name in a text: parts between points, quoted ones as they stand.
-fn parse_name(text: &str) -> Result<TableName> {
+/// A relation's name in a text: parts between points, quoted ones as they stand.
+pub(crate) fn parse_name(text: &str) -> Result<TableName> {
     let mut parts = Vec::new();
     let mut part = String::new();
     let mut quoted = false;
+    let mut blank = false;
     for c in text.trim().chars() {
         match c {
             '"' => quoted = !quoted,
             '.' if !quoted => parts.push(std::mem::take(&mut part)),
             c if quoted => part.push(c),
+            c if c.is_whitespace() => blank = true,
             c => part.push(c.to_ascii_lowercase()),
         }
     }
     parts.push(part);
-    if quoted || parts.iter().any(String::is_empty) {
+    if quoted || blank || parts.iter().any(String::is_empty) {
         let code = types::SqlState::INVALID_NAME;
         return Err(Error::new(code, "invalid name syntax"));
     }
@@ -403,6 +425,7 @@ mod tests {
         let name = parse_name(" Public.\"My.T\" ").expect("good");
         assert_eq!((name.schema.as_deref(), name.name.as_str()), (Some("public"), "My.T"));
         assert!(parse_name("a..b").is_err());
+        assert!(parse_name("a b").is_err());
         assert!(parse_name("\"a").is_err());
     }
 }

@@ -97,7 +97,9 @@ impl Session {
             None if named => Err(undefined_table(name).at(None)),
             // It was dropped since the list was made.
             None => Ok(None),
-            Some(table) if table.kind == TableKind::View => self.skip_non_table(name, verb, out),
+            Some(table) if matches!(table.kind, TableKind::View | TableKind::Sequence(_)) => {
+                self.skip_non_table(name, verb, out)
+            }
             Some(table) => Ok(Some(table)),
         }
     }
@@ -112,7 +114,7 @@ impl Session {
             "skipping \"{}\" --- cannot {verb} non-tables or special system tables",
             name.name
         );
-        let report = warning(SqlState::SUCCESSFUL_COMPLETION, &message);
+        let report = warning(SqlState::WARNING, &message);
         self.context.notice(out, Weight::Warning, &report)?;
         Ok(None)
     }

@@ -18,6 +18,7 @@
 //! | `maintenance`, `chores` | VACUUM, ANALYZE; what autovacuum does |
 //! | `explain` | EXPLAIN and its options |
 //! | `lock` | LOCK TABLE |
+//! | `sequences` | what functions of sequences do |
 //! | `prepared` | PREPARE, EXECUTE, DEALLOCATE |
 //! | `cache` | plans kept by the text of the line |
 //! | `literals`, `kept` | the text without its literals; running a kept plan with them |
@@ -34,6 +35,7 @@ mod lock;
 mod maintenance;
 mod prepared;
 mod savepoints;
+mod sequences;
 mod settings;
 mod statements;
 mod tables;
@@ -52,7 +54,7 @@ use crate::parse::{Request, parse};
 use crate::storage::Storage;
 use cache::PlanCache;
 pub use chores::{Chore, Ended};
-pub(crate) use context::{Context, Weight};
+pub(crate) use context::{Context, Weight, parse_name};
 use kept::Keep;
 use prepared::Prepared;
 pub(crate) use savepoints::SavepointStatement;

@@ -118,7 +118,7 @@ impl Session {
                 Ok("RESET".to_owned())
             }
             Statement::Define(definition) => {
-                self.refuse_if_read_only(&definition.tag())?;
+                self.context.refuse_if_read_only(&definition.tag())?;
                 self.has_run = true;
                 let params = Parameters::default();
                 let tables = UsedTables::new(&self.context);
@@ -197,27 +197,17 @@ impl Session {
             Plan::Query(query) => match query.any_locking() {
                 None => Ok(()),
                 Some(locking) => {
-                    self.refuse_if_read_only(&format!("SELECT {}", clause(locking.mode)))
+                    self.context.refuse_if_read_only(&format!("SELECT {}", clause(locking.mode)))
                 }
             },
-            Plan::Insert(_) => self.refuse_if_read_only("INSERT"),
-            Plan::Update(_) => self.refuse_if_read_only("UPDATE"),
-            Plan::Delete(_) => self.refuse_if_read_only("DELETE"),
-            Plan::Create(_) => self.refuse_if_read_only("CREATE TABLE"),
-            Plan::Truncate(_) => self.refuse_if_read_only("TRUNCATE TABLE"),
-            Plan::CreateIndex(_) => self.refuse_if_read_only("CREATE INDEX"),
-            Plan::Reindex(_) => self.refuse_if_read_only("REINDEX"),
+            Plan::Insert(_) => self.context.refuse_if_read_only("INSERT"),
+            Plan::Update(_) => self.context.refuse_if_read_only("UPDATE"),
+            Plan::Delete(_) => self.context.refuse_if_read_only("DELETE"),
+            Plan::Create(_) => self.context.refuse_if_read_only("CREATE TABLE"),
+            Plan::Truncate(_) => self.context.refuse_if_read_only("TRUNCATE TABLE"),
+            Plan::CreateIndex(_) => self.context.refuse_if_read_only("CREATE INDEX"),
+            Plan::Reindex(_) => self.context.refuse_if_read_only("REINDEX"),
         }
-    }
-
-    fn refuse_if_read_only(&self, what: &str) -> Result<()> {
-        if !self.context.settings.borrow().is_read_only() {
-            return Ok(());
-        }
-        Err(Error::new(
-            SqlState::READ_ONLY_SQL_TRANSACTION,
-            format!("cannot execute {what} in a read-only transaction"),
-        ))
     }
 
     fn set_transaction(
@@ -331,7 +321,7 @@ impl Session {
         self.context.begin_statement();
         self.ensure_transaction(several);
         self.begin_query()?;
-        self.refuse_if_read_only("COPY FROM")?;
+        self.context.refuse_if_read_only("COPY FROM")?;
         let params = Parameters::default();
         let tables = UsedTables::new(&self.context);
         let context = bind_context(&self.context, &request.source, &params, &tables);

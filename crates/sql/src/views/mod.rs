@@ -8,6 +8,7 @@ pub(crate) mod columns;
 pub(crate) mod definitions;
 pub(crate) mod indexes;
 pub(crate) mod rows;
+pub(crate) mod sequences;
 pub(crate) mod tables;
 
 use std::cell::RefCell;
@@ -189,6 +190,22 @@ pub(crate) static DEFINITIONS: &[ViewDefinition] = &[
             ("viewname", Text),
             ("viewowner", Text),
             ("definition", Text),
+        ],
+    },
+    ViewDefinition {
+        name: "pg_sequences",
+        columns: &[
+            ("schemaname", Text),
+            ("sequencename", Text),
+            ("sequenceowner", Text),
+            ("data_type", Text),
+            ("start_value", Int8),
+            ("min_value", Int8),
+            ("max_value", Int8),
+            ("increment_by", Int8),
+            ("cycle", Bool),
+            ("cache_size", Int8),
+            ("last_value", Int8),
         ],
     },
     ViewDefinition {

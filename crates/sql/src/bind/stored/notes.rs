@@ -28,7 +28,8 @@ pub(crate) struct Notes {
 impl Notes {
     /// Notes that a relation is named.
     pub(in crate::bind) fn relation(&self, source: &Source, span: Span, table: &TableDef) {
-        let users = matches!(table.kind, TableKind::Table | TableKind::View);
+        let users =
+            matches!(table.kind, TableKind::Table | TableKind::View | TableKind::Sequence(_));
         let tokens = match users {
             true => vec![word(&relation_mark(table.oid))],
             false => dotted(&[&table.schema, &table.name]),

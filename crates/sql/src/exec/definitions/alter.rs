@@ -4,6 +4,7 @@
 //! columns are added and changed, constraints come last: keys, CHECKs, foreign keys.
 
 mod columns;
+mod identity;
 mod keys;
 mod rows;
 
@@ -14,13 +15,14 @@ use txn::LockMode;
 use types::SqlState;
 
 use super::super::Execution;
-use super::super::define::{check_table, undefined_table};
+use super::super::define::{check_table, not_for_sequences, undefined_table};
+use super::super::sequences;
 use super::drop::tell_cascaded;
 use super::notice;
 use crate::bind::{BindContext, bind_new_check, changed_options, renamed_checks};
 use crate::error::{Error, Result};
 use crate::output::Output;
-use crate::parse::{AlterTable, Alteration, Rename};
+use crate::parse::{AlterTable, Alteration, IdentityChange, Rename};
 use sqlparser::ast::TableConstraint;
 use sqlparser::tokenizer::Token;
 
@@ -49,6 +51,9 @@ pub(super) fn alter_table(
         }
         return Err(undefined_table(name).without_position());
     };
+    if matches!(table.kind, TableKind::Sequence(_)) && !*view {
+        return actions.iter().try_for_each(|action| alter_sequence(execution, &table, action));
+    }
     check_kind(&table, *view, actions)?;
     let mut alter = Alter { execution, context, table };
     let mut ordered: Vec<&Alteration> = actions.iter().collect();
@@ -81,12 +86,33 @@ fn check_kind(table: &TableDef, view: bool, actions: &[Alteration]) -> Result<()
             Alteration::DropConstraint { .. } => "DROP CONSTRAINT",
             Alteration::SetNotNull { not_null: true, .. } => "ALTER COLUMN ... SET NOT NULL",
             Alteration::SetNotNull { .. } => "ALTER COLUMN ... DROP NOT NULL",
+            Alteration::Identity { .. } => "ALTER COLUMN ... ADD IDENTITY",
         };
         let name = &table.name;
         let message = format!("ALTER action {what} cannot be performed on relation \"{name}\"");
         return Err(wrong(message).detail("This operation is not supported for views."));
     }
     Ok(())
+}
+
+/// What ALTER TABLE does to a sequence.
+fn alter_sequence(execution: &Execution<'_>, table: &TableDef, action: &Alteration) -> Result<()> {
+    let storage = &execution.session.storage;
+    let refused = match action {
+        Alteration::Rename(Rename::Table { to }) => {
+            return storage.define(|catalog, tx| catalog.rename_table(tx, table, to)).map(|_| ());
+        }
+        Alteration::SetSchema(schema) => return sequences::set_schema(execution, table, schema),
+        Alteration::Rename(Rename::Column { .. }) => "cannot rename columns of",
+        Alteration::Rename(Rename::Constraint { .. }) => "cannot rename constraints of",
+        Alteration::AddColumn { .. } => "ALTER action ADD COLUMN cannot be performed on",
+        Alteration::DropColumn { .. } => "ALTER action DROP COLUMN cannot be performed on",
+        Alteration::AddConstraint(_) => "ALTER action ADD CONSTRAINT cannot be performed on",
+        Alteration::DropConstraint { .. } => "ALTER action DROP CONSTRAINT cannot be performed on",
+        Alteration::SetOptions(_) => "ALTER action SET cannot be performed on",
+        _ => "ALTER action ALTER COLUMN cannot be performed on",
+    };
+    Err(not_for_sequences(format!("{refused} relation \"{}\"", table.name)))
 }
 
 /// The lock that an action needs.
@@ -108,6 +134,7 @@ fn pass(action: &Alteration) -> u8 {
         Alteration::DropColumn { .. } | Alteration::DropConstraint { .. } => 0,
         Alteration::SetNotNull { not_null: false, .. }
         | Alteration::SetDefault { default: None, .. } => 0,
+        Alteration::Identity { change, .. } if matches!(**change, IdentityChange::Drop { .. }) => 0,
         Alteration::AddColumn { .. } => 1,
         Alteration::SetNotNull { .. } => 2,
         Alteration::AddConstraint(constraint) => match **constraint {
@@ -115,7 +142,7 @@ fn pass(action: &Alteration) -> u8 {
             TableConstraint::Check(_) => 4,
             _ => 3,
         },
-        Alteration::SetDefault { .. } => 4,
+        Alteration::SetDefault { .. } | Alteration::Identity { .. } => 4,
         Alteration::SetOptions(_) | Alteration::SetSchema(_) | Alteration::Rename(_) => 6,
     }
 }
@@ -143,6 +170,9 @@ impl Alter<'_, '_> {
                 self.set_default(column, default.as_deref())?;
             }
             Alteration::SetNotNull { column, not_null } => self.set_not_null(column, *not_null)?,
+            Alteration::Identity { column, change } => {
+                self.change_identity(column, change, out)?;
+            }
             Alteration::SetOptions(given) => {
                 let options = changed_options(&table.options, given)?;
                 self.table =

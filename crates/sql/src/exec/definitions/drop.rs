@@ -85,7 +85,9 @@ fn find(execution: &Execution<'_>, kind: DropKind, name: &TableName) -> Result<O
 /// `42809` for a relation of another kind.
 fn check_kind(table: &TableDef, kind: DropKind) -> Result<()> {
     match (table.kind, kind) {
-        (TableKind::Table, DropKind::Table) | (TableKind::View, DropKind::View) => Ok(()),
+        (TableKind::Table, DropKind::Table)
+        | (TableKind::View, DropKind::View)
+        | (TableKind::Sequence(_), DropKind::Sequence) => Ok(()),
         (TableKind::System, _) => Err(Error::new(
             SqlState::INSUFFICIENT_PRIVILEGE,
             format!("permission denied: \"{}\" is a system catalog", table.name),
@@ -96,6 +98,7 @@ fn check_kind(table: &TableDef, kind: DropKind) -> Result<()> {
             Err(match table.kind {
                 TableKind::Index(_) => error.hint("Use DROP INDEX to remove an index."),
                 TableKind::View => error.hint("Use DROP VIEW to remove a view."),
+                TableKind::Sequence(_) => error.hint("Use DROP SEQUENCE to remove a sequence."),
                 TableKind::Table => error.hint("Use DROP TABLE to remove a table."),
                 _ => error,
             })

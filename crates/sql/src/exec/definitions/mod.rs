@@ -1,4 +1,4 @@
-//! Definitions that are read by hand: schemas, views, ALTER TABLE, DROP.
+//! Definitions that are read by hand: schemas, views, sequences, ALTER TABLE, DROP.
 
 mod alter;
 mod drop;
@@ -6,7 +6,7 @@ mod view;
 
 use types::SqlState;
 
-use super::Execution;
+use super::{Execution, sequences};
 use crate::bind::BindContext;
 use crate::error::{Report, Result};
 use crate::output::Output;
@@ -27,6 +27,8 @@ pub(crate) fn define(
         Definition::Drop(what) => drop::drop_things(execution, what, out)?,
         Definition::CreateView(create) => view::create_view(execution, context, create)?,
         Definition::AlterTable(alter) => alter::alter_table(execution, context, alter, out)?,
+        Definition::CreateSequence(create) => sequences::create_sequence(execution, create, out)?,
+        Definition::AlterSequence(alter) => sequences::alter_sequence(execution, alter, out)?,
     }
     Ok(definition.tag())
 }
@@ -48,7 +50,7 @@ fn create_schema(
 }
 
 /// Sends a notice.
-fn notice(
+pub(super) fn notice(
     execution: &Execution<'_>,
     out: &mut dyn Output,
     code: SqlState,

@@ -2,20 +2,23 @@
 
 use std::rc::Rc;
 
-use catalog::{ColumnDef, Object};
+use catalog::{ColumnDef, Object, Owner};
 use sqlparser::ast;
 use sqlparser::tokenizer::Token;
-use types::{Datum, SqlState};
+use types::{Datum, Oid, SqlState};
 
 use super::super::notice;
 use super::{Alter, is};
-use crate::bind::{Behind, bind_column, bind_default, default_text, renamed_checks};
+use crate::bind::{
+    Behind, bind_column, bind_default, default_of_sequence, default_text, renamed_checks,
+};
 use crate::error::{Error, Result};
+use crate::exec::sequences::{make, note_defaults};
 use crate::output::Output;
 
 impl Alter<'_, '_> {
     /// The position of a column; `42703` if there is none.
-    fn column(&self, name: &str) -> Result<usize> {
+    pub(super) fn column(&self, name: &str) -> Result<usize> {
         self.table.column_index(name).ok_or_else(|| {
             let message =
                 format!("column \"{name}\" of relation \"{}\" does not exist", self.table.name);
@@ -35,7 +38,7 @@ impl Alter<'_, '_> {
         if_not_exists: bool,
         out: &mut dyn Output,
     ) -> Result<()> {
-        let mut behind = Behind::default();
+        let mut behind = Behind::of(&self.table.name);
         let number = self.table.columns.len();
         let mut new = bind_column(self.context, column, number, &mut behind)?;
         new.not_null |= behind.keys.is_primary(number);
@@ -47,12 +50,18 @@ impl Alter<'_, '_> {
             }
             return Err(Error::new(SqlState::DUPLICATE_COLUMN, message));
         }
-        let default = match &new.default {
+        let sequence = self.sequence_of_new(&mut new, &mut behind)?;
+        let default_text = match sequence {
+            Some(owned) => Some(default_of_sequence(owned)),
+            None => new.default.clone(),
+        };
+        let default = match &default_text {
             Some(text) => Some(bind_default(self.context, text, &new.name, new.ty)?),
             None => None,
         };
         let storage = &self.execution.session.storage;
         let before = Rc::clone(&self.table);
+        let identity = new.identity.is_some();
         match default {
             Some(default) if default.is_volatile() => {
                 self.table = storage.define(|catalog, tx| {
@@ -72,10 +81,37 @@ impl Alter<'_, '_> {
                 self.table = storage.define(|catalog, tx| catalog.add_column(tx, &before, &new))?;
             }
         }
+        if let Some(owned) = sequence {
+            let table = self.table.oid;
+            let owner = Owner { table, column: number, identity };
+            storage.define(|catalog, tx| catalog.set_owner(tx, owned, Some(owner)))?;
+        }
+        note_defaults(self.execution, &self.table, number..number + 1)?;
+        self.again()?;
         let checks = behind.checks(self.context, &self.table)?;
         self.add_keys(std::mem::take(&mut behind.keys))?;
         checks.iter().try_for_each(|check| self.add_check(check))?;
         behind.foreign_keys.iter().try_for_each(|key| self.add_foreign_key(key))
+    }
+
+    /// The table as it is now, with what was changed beside it.
+    fn again(&mut self) -> Result<()> {
+        let oid = self.table.oid;
+        let storage = &self.execution.session.storage;
+        let table = storage.define(|catalog, tx| catalog.find_by_oid(tx, oid))?;
+        self.table = table.ok_or_else(|| Error::internal("table is gone while it is locked"))?;
+        Ok(())
+    }
+
+    /// Makes the sequence of a new column, if it is to have one.
+    fn sequence_of_new(&self, new: &mut ColumnDef, behind: &mut Behind<'_>) -> Result<Option<Oid>> {
+        let Some(wanted) = behind.take_sequences().pop() else { return Ok(None) };
+        let of = (new.name.as_str(), new.ty);
+        let sequence = make(self.execution, &self.table, of, &wanted.options)?.oid;
+        if new.identity.is_none() {
+            new.default = Some(default_of_sequence(sequence));
+        }
+        Ok(Some(sequence))
     }
 
     /// `23502` if the rows that are there cannot have the value of a new column.
@@ -136,6 +172,7 @@ impl Alter<'_, '_> {
     /// SET DEFAULT and DROP DEFAULT
     pub(super) fn set_default(&mut self, name: &str, default: Option<&ast::Expr>) -> Result<()> {
         let index = self.column(name)?;
+        self.refuse_identity(index, default.is_none())?;
         let ty = self.table.columns[index].ty;
         let text = match default {
             Some(default) => Some(default_text(self.context, default, name, ty)?),
@@ -147,7 +184,7 @@ impl Alter<'_, '_> {
             .session
             .storage
             .define(|catalog, tx| catalog.set_default(tx, &table, index, text.as_deref()))?;
-        Ok(())
+        note_defaults(self.execution, &self.table, index..index + 1)
     }
 
     /// SET NOT NULL and DROP NOT NULL
@@ -155,6 +192,9 @@ impl Alter<'_, '_> {
         let index = self.column(name)?;
         if self.table.columns[index].not_null == not_null {
             return Ok(());
+        }
+        if !not_null {
+            self.refuse_identity(index, false)?;
         }
         if not_null {
             self.check_no_nulls(index)?;
