@@ -1,7 +1,11 @@
-//! The server's own checker, asked about every index of a table.
+//! The server's own checkers: the one in it, asked about every index of a table; and the one beside it,
+//! for a data directory whose server has been shut down.
 
 use std::io;
+use std::path::Path;
+use std::process::Command;
 
+use crate::binary;
 use crate::client::Client;
 
 /// What is wrong with the indexes of a table: each is walked through by itself and compared with the
@@ -23,4 +27,19 @@ pub fn wrong_indexes(session: &mut Client, table: &str) -> io::Result<Vec<String
         }
     }
     Ok(wrong)
+}
+
+/// Has `mamont check` look at every index of a data directory.
+///
+/// # Errors
+/// What it complains of.
+pub fn check_at_rest(data: &Path) -> Result<(), String> {
+    let output = Command::new(binary::mamont()).arg("check").arg(data).output();
+    let output = output.map_err(|e| format!("mamont check: {e}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    Err(format!("mamont check: {}\n{out}{err}", output.status))
 }

@@ -16,6 +16,7 @@ use super::housekeeper::Chores;
 use super::order::{Order, Summary};
 use super::teller::Teller;
 use super::{ACCOUNTS, OPENING_BALANCE, Office, TOTAL};
+use crate::amcheck::check_at_rest;
 use crate::client::Client;
 use crate::crash::victim::{Victim, strike};
 use crate::draw::Draw;
@@ -108,6 +109,7 @@ impl Bank {
         if round > 0 && round.is_multiple_of(ROUNDS_A_CONFIGURATION) {
             configure(self.server.setup_mut(), self.order.seed, round);
             self.server.stop(Stop::Fast);
+            check_at_rest(self.server.data())?;
             self.server.try_start()?;
             self.port.store(self.server.port(), Ordering::Relaxed);
         }

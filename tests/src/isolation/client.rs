@@ -142,7 +142,7 @@ impl Run<'_> {
                     self.ask("ROLLBACK TO s", "ROLLBACK")?;
                     Work::RollBackTo
                 }
-                0..45 => {
+                4..45 => {
                     let pairs = self.pairs();
                     // Written down before it is sent: where the connection ends, the transaction is
                     // rolled back, and none of it may be seen.

@@ -88,7 +88,7 @@ pub(super) fn upsert(
 
 /// How strongly an UPDATE of these columns holds a row.
 fn strength(table: &TableDef, mut columns: impl Iterator<Item = usize>) -> RowLockMode {
-    if columns.any(|column| table.indexed.contains(&column)) {
+    if columns.any(|column| table.keys.contains(&column)) {
         RowLockMode::Update
     } else {
         RowLockMode::NoKeyUpdate
