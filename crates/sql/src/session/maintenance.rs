@@ -112,7 +112,7 @@ impl Session {
             "skipping \"{}\" --- cannot {verb} non-tables or special system tables",
             name.name
         );
-        let report = warning(SqlState::SUCCESSFUL_COMPLETION, &message);
+        let report = warning(SqlState::WARNING, &message);
         self.context.notice(out, Weight::Warning, &report)?;
         Ok(None)
     }
