@@ -30,7 +30,7 @@ use crate::planned::{
 
 /// A relation whose rows are to be changed.
 pub(super) struct Changeable {
-    /// The table, or the view with the defaults of the table's columns.
+    /// The table, or the view; for INSERT with the defaults of the table's columns.
     pub table: Rc<TableDef>,
     /// How a change of the view becomes one of the table.
     pub through: Option<Through>,
@@ -76,7 +76,12 @@ impl Changeable {
         check_changeable(&source.table)?;
         let view = table.name.clone();
         let through = Through { view, change, query, source };
-        Ok(Changeable { table: Rc::new(through.with_defaults(&table)), through: Some(through) })
+        // As in PostgreSQL, SET column = DEFAULT means the view's own, of which there is none.
+        let table = match change {
+            Change::Insert => Rc::new(through.with_defaults(&table)),
+            _ => table,
+        };
+        Ok(Changeable { table, through: Some(through) })
     }
 }
 
