@@ -11,6 +11,7 @@
 mod check;
 mod conflict;
 mod entries;
+mod index_only;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -436,7 +437,10 @@ impl Storage for Engine {
         wanted: &[bool],
         visit: &mut dyn FnMut(Version<'_>) -> Result<Flow>,
     ) -> Result<u64> {
-        self.visit_index(table, scan, wanted, visit)
+        match scan.only {
+            true => self.visit_index_only(table, scan, wanted, visit),
+            false => self.visit_index(table, scan, wanted, visit),
+        }
     }
 
     fn insert(&self, table: &TableDef, row: &[Datum]) -> Result<TupleId> {

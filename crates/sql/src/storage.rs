@@ -153,6 +153,9 @@ pub(crate) struct IndexScan<'a> {
     pub ranges: &'a [KeyRange],
     /// Whether each range is read from its end.
     pub backward: bool,
+    /// Whether the values are those of the entries: rows are looked for only on pages that not
+    /// everybody sees all of. A version's place is then that of its chain, and nobody its maker.
+    pub only: bool,
 }
 
 /// Storage, as one session uses it. Errors are in the form in which the client is told.

@@ -100,6 +100,7 @@ golden! {
     expressions
     fatal
     indexes
+    index_only
     index_plans
     keys
     kept

@@ -69,6 +69,21 @@ impl Key {
         decode::columns(columns, &self.bytes, &self.trailer)
     }
 
+    /// Puts the values into a row: of each column to the place given for it, if there is one.
+    pub fn decode_into(
+        &self,
+        columns: &[KeyColumn],
+        places: &[Option<usize>],
+        row: &mut [Datum],
+    ) -> Result<(), Malformed> {
+        let to = |at: usize| places.get(at).copied().flatten();
+        decode::each(columns, &self.bytes, &self.trailer, to, |at, value| {
+            if let Some(slot) = row.get_mut(at) {
+                *slot = value;
+            }
+        })
+    }
+
     /// Whether one of the values is NULL. Of keys made by [`Key::encode`] only.
     pub fn has_null(&self) -> bool {
         self.has_null

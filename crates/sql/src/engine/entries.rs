@@ -14,12 +14,12 @@
 use std::rc::Rc;
 
 use access::btree::Key;
-use access::btree::{Direction, RowFate, Rows};
+use access::btree::{Cursor, Direction, RowFate, Rows};
 use access::heap::{BuildRow, Duplicate, Fetched};
 use access::{BTree, Heap};
 use catalog::{IndexDef, NewIndex, TableDef};
 use smallvec::SmallVec;
-use txn::{Transaction, Txn};
+use txn::{Snapshot, Transaction, Txn};
 use types::{Datum, Row, SqlState, TupleId, Xid};
 
 use super::{Engine, told};
@@ -29,7 +29,7 @@ use crate::storage::{Flow, IndexScan, Storage, Version};
 use crate::values::{self, Style};
 
 /// Interrupts are looked for once in so many rows.
-const INTERRUPT_EVERY: u64 = 256;
+pub(super) const INTERRUPT_EVERY: u64 = 256;
 
 /// The rows of a table, as a unique index asks for them.
 pub(super) struct RowsOf<'a> {
@@ -101,6 +101,25 @@ fn duplicated(table: &TableDef, index: &IndexDef, key: &Key) -> Result<Error> {
         .detail(format!("Key {} is duplicated.", described(table, index, &values))))
 }
 
+/// The version that an entry leads to, if the snapshot sees one; else the entry may be marked.
+pub(super) fn fetch(
+    heap: &Heap<'_>,
+    snapshot: &Snapshot,
+    cursor: &mut Cursor<'_>,
+    root: TupleId,
+    bytes: &mut Vec<u8>,
+) -> Result<Option<TupleId>> {
+    Ok(match heap.fetch(snapshot, root, bytes).map_err(told)? {
+        Fetched::Row(place) => Some(place),
+        Fetched::Nothing { dead } => {
+            if dead {
+                cursor.kill(root);
+            }
+            None
+        }
+    })
+}
+
 impl Engine {
     pub(super) fn tree<'a>(&'a self, index: &'a IndexDef) -> BTree<'a> {
         BTree::new(&self.rooms.access, index.relfile, &index.name)
@@ -153,20 +172,16 @@ impl Engine {
         let all = wanted.iter().all(|wanted| *wanted);
         let wanted = (!all).then_some(wanted);
         let direction = if scan.backward { Direction::Backward } else { Direction::Forward };
-        let (mut bytes, mut row, mut fetched) = (Vec::new(), Row::new(), 0);
+        let (mut bytes, mut row, mut fetched) = (Vec::new(), Row::new(), 0_u64);
         for range in scan.ranges {
             let mut cursor = self.tree(scan.index).scan(range.clone(), direction);
             while let Some((root, _)) = cursor.next().map_err(told)? {
+                if fetched.is_multiple_of(INTERRUPT_EVERY) {
+                    self.check_interrupts()?;
+                }
                 fetched += 1;
-                let place = match heap.fetch(&snapshot, root, &mut bytes).map_err(told)? {
-                    Fetched::Row(place) => place,
-                    Fetched::Nothing { dead } => {
-                        if dead {
-                            cursor.kill(root);
-                        }
-                        continue;
-                    }
-                };
+                let found = fetch(&heap, &snapshot, &mut cursor, root, &mut bytes)?;
+                let Some(place) = found else { continue };
                 heap.decode(place, &bytes, wanted, &mut row).map_err(told)?;
                 let header = access::tuple::Header::read(&bytes)
                     .map_err(|_| Error::internal("row version without a header"))?;
