@@ -18,6 +18,7 @@ mod codec;
 mod error;
 pub mod fsm;
 pub mod heap;
+mod problem;
 pub mod storage;
 pub mod temp;
 pub mod tuple;
@@ -32,4 +33,5 @@ pub use heap::{
     BuildRow, BuildScan, BulkInsert, Draw, Duplicate, Fetched, Heap, Locked, NewVersion, Outcome,
     Sample, Sampled, Scan, Shape, Stored,
 };
+pub use problem::Problem;
 pub use vm::VisibilityMap;

@@ -600,6 +600,10 @@ impl Storage for Engine {
         self.compare_with_table(table, index)
     }
 
+    fn check_table(&self, table: &TableDef) -> Result<()> {
+        self.check_pages(table)
+    }
+
     fn sees_index(&self, index: &IndexDef) -> Result<bool> {
         match &*self.kept.borrow() {
             Some(kept) => self.rooms.txn.visible(kept, index.made_by).map_err(told),

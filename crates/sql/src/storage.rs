@@ -286,6 +286,8 @@ pub(crate) trait Storage {
     fn pages(&self, table: &TableDef) -> Result<u32>;
     /// Checks an index of a table that is locked `Share`; `XX002` if it is damaged.
     fn check_index(&self, table: &TableDef, index: &IndexDef) -> Result<()>;
+    /// Checks the pages of a table that is locked `Share`; `XX001` if one is damaged.
+    fn check_table(&self, table: &TableDef) -> Result<()>;
     /// Whether the transaction may read by an index: not if it keeps a snapshot that is older.
     fn sees_index(&self, index: &IndexDef) -> Result<bool>;
     /// Pages of an index.

@@ -10,7 +10,7 @@ use types::{Lsn, Row};
 use super::settings::SessionSettings;
 use crate::bind::TableName;
 use crate::error::{Error, Report, Result};
-use crate::exec::{check_index, undefined_table};
+use crate::exec::{check_heap, check_index, undefined_table};
 use crate::functions::{AdvisoryLock, Environment, LogPosition};
 use crate::output::Output;
 use crate::plan::path::Allowed;
@@ -287,6 +287,10 @@ impl Environment for Context {
 
     fn check_index(&self, name: &str) -> Result<()> {
         check_index(&self.storage, &parse_name(name)?)
+    }
+
+    fn check_heap(&self, name: &str) -> Result<()> {
+        check_heap(&self.storage, &parse_name(name)?)
     }
 
     fn lock_advisory(&self, lock: AdvisoryLock, wait: bool) -> Result<bool> {
