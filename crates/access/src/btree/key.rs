@@ -64,6 +64,18 @@ impl Key {
         Ok(key)
     }
 
+    /// Makes it the key of these values, one for each column.
+    pub fn set_to<'v>(
+        &mut self,
+        columns: &[KeyColumn],
+        values: impl IntoIterator<Item = &'v Datum>,
+    ) -> Result<(), Error> {
+        self.bytes.clear();
+        self.trailer.clear();
+        self.has_null = false;
+        encode::columns(columns, values, self)
+    }
+
     /// The values of a key that [`Key::encode`] made, or that a scan returned.
     pub fn decode(&self, columns: &[KeyColumn]) -> Result<Vec<Datum>, Malformed> {
         decode::columns(columns, &self.bytes, &self.trailer)

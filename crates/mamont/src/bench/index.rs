@@ -33,7 +33,7 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Error> {
     connection.run(&format!("CREATE TABLE {TABLE} (k bigint NOT NULL, n bigint NOT NULL)"))?;
     let rows = arguments.rows;
     connection.run(&format!(
-        "INSERT INTO {TABLE} SELECT i * {STEP} % 2147483647, i FROM generate_series(1, {rows}) i"
+        "INSERT INTO {TABLE} SELECT i::bigint * {STEP} % 2147483647, i FROM generate_series(1, {rows}) i"
     ))?;
     connection.run("CHECKPOINT")?;
     let start = Instant::now();

@@ -24,6 +24,7 @@ use types::{Datum, Row, SqlState, TupleId, Xid};
 
 use super::{Engine, told};
 use crate::error::{Error, Result};
+use crate::maintenance::{Builder, Building};
 use crate::plan::conditions::key_columns;
 use crate::storage::{Flow, IndexScan, Storage, Version};
 use crate::values::{self, Style};
@@ -199,7 +200,7 @@ impl Engine {
         self.wrote.set(true);
         let (table, index) = self
             .with_transaction(|tx| self.rooms.catalog.create_index(tx, table, new).map_err(told))?;
-        self.fill_index(&table, &index)?;
+        self.fill_index(&table, &index, Builder::CreateIndex)?;
         Ok(table)
     }
 
@@ -209,7 +210,7 @@ impl Engine {
         let (table, index) = self.with_transaction(|tx| {
             self.rooms.catalog.renew_index(tx, table, index).map_err(told)
         })?;
-        self.fill_index(&table, &index)?;
+        self.fill_index(&table, &index, Builder::Reindex)?;
         Ok(table)
     }
 
@@ -220,25 +221,34 @@ impl Engine {
     }
 
     /// Makes the entries of an index in a new file for all rows of its table.
-    fn fill_index(&self, table: &TableDef, index: &IndexDef) -> Result<()> {
+    fn fill_index(&self, table: &TableDef, index: &IndexDef, by: Builder) -> Result<()> {
         let heap = self.heap(table);
+        let building = Building::begin(by, table.oid, index.oid);
         let mut build = self.tree(index).begin_build(self.memory.get());
         let columns: Vec<usize> = index.columns.iter().map(|column| column.column).collect();
+        let wanted: Vec<bool> = (0..table.columns.len()).map(|at| columns.contains(&at)).collect();
+        let (ordered, mut key) = (key_columns(index), Key::default());
         self.with_transaction(|_| {
             let mut scan = heap.build_scan(&columns).map_err(told)?;
             let mut row = Row::new();
             let mut count = 0_u64;
             while let Some(BuildRow { root, alive, bytes }) = scan.next().map_err(told)? {
+                heap.decode(root, bytes, Some(&wanted), &mut row).map_err(told)?;
+                key.set_to(&ordered, columns.iter().map(|column| &row[*column])).map_err(told)?;
+                build.push(&key, root, alive).map_err(told)?;
                 if count.is_multiple_of(INTERRUPT_EVERY) {
+                    building.scanned(scan.progress());
                     self.check_interrupts()?;
                 }
                 count += 1;
-                heap.decode(root, bytes, None, &mut row).map_err(told)?;
-                build.push(&key_of(index, &row)?, root, alive).map_err(told)?;
             }
+            building.scanned(scan.progress());
             Ok(())
         })?;
-        let mut progress = |_| self.check_interrupts().map_err(Stopped::from);
+        let mut progress = |at| {
+            building.built(at);
+            self.check_interrupts().map_err(Stopped::from)
+        };
         match build.finish(index.unique, &mut progress) {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(twice)) => Err(duplicated(table, index, &twice.key)?),

@@ -14,11 +14,13 @@
 //! itself; what it notes in the system tables is a transaction's, and is there or not.
 
 mod analyze;
+mod building;
 mod pacing;
 mod progress;
 mod vacuum;
 
 pub(crate) use analyze::analyze;
+pub(crate) use building::{Builder, Building, building_of};
 pub(crate) use pacing::Costs;
 use pacing::Pacer;
 pub(crate) use progress::vacuum_of;
