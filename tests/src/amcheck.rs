@@ -1,4 +1,4 @@
-//! The server's own checkers: the one in it, asked about every index of a table; and the one beside it,
+//! The server's own checkers: those in it, asked about a table and every index of it; and the one beside it,
 //! for a data directory whose server has been shut down.
 
 use std::io;
@@ -8,20 +8,23 @@ use std::process::Command;
 use crate::binary;
 use crate::client::Client;
 
-/// What is wrong with the indexes of a table: each is walked through by itself and compared with the
-/// table, row by row.
+/// What is wrong with a table, and with its indexes: each is walked through by itself and compared with
+/// the table, row by row.
 ///
 /// # Errors
 /// The server is gone.
-pub fn wrong_indexes(session: &mut Client, table: &str) -> io::Result<Vec<String>> {
+pub fn wrong_in(session: &mut Client, table: &str) -> io::Result<Vec<String>> {
     let line = format!("SELECT indexname FROM pg_indexes WHERE tablename = '{table}'");
     let reply = session.ask(&line)?;
     if !reply.is_ok() {
         return Ok(vec![format!("{line}: {:?}", reply.lines)]);
     }
-    let mut wrong = Vec::new();
+    let mut checks = vec![format!("SELECT verify_heapam('{table}')")];
     for index in reply.rows().into_iter().filter_map(|row| row.into_iter().next().flatten()) {
-        let line = format!("SELECT bt_index_check('{index}', true)");
+        checks.push(format!("SELECT bt_index_check('{index}', true)"));
+    }
+    let mut wrong = Vec::new();
+    for line in checks {
         if let Some(error) = session.ask(&line)?.error {
             wrong.push(format!("{line}: {error}"));
         }

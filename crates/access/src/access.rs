@@ -37,6 +37,9 @@ pub struct Access {
     horizon: Cell<Xid>,
     /// Where the trees of indexes begin, as last seen: block and level. It may be out of date.
     roots: RefCell<HashMap<RelFileNumber, (BlockNo, u16)>>,
+    /// The table whose visibility map was looked at last, and pages that the map surely has: it
+    /// never shrinks.
+    pub(crate) known_map: Cell<(RelFileNumber, BlockNo)>,
     /// A buffer for building row versions.
     scratch: RefCell<Vec<u8>>,
     /// A page and the room it will have, which the map does not know yet: so deleting many rows of
@@ -56,6 +59,7 @@ impl Access {
             targets: RefCell::default(),
             horizon: Cell::new(Xid::INVALID),
             roots: RefCell::default(),
+            known_map: Cell::new((RelFileNumber(0), 0)),
             scratch: RefCell::default(),
             freed: Cell::new(None),
             fresh: RefCell::new(None),

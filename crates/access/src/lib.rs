@@ -19,6 +19,7 @@ mod codec;
 mod error;
 pub mod fsm;
 pub mod heap;
+mod problem;
 pub mod sequence;
 pub mod storage;
 pub mod temp;
@@ -34,5 +35,6 @@ pub use heap::{
     BuildRow, BuildScan, BulkInsert, Draw, Duplicate, Fetched, Heap, Locked, NewVersion, Outcome,
     Sample, Sampled, Scan, Shape, Stored,
 };
+pub use problem::Problem;
 pub use sequence::{Given, Numbering, Sequence};
 pub use vm::VisibilityMap;

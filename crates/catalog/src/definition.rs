@@ -72,18 +72,20 @@ pub struct TableDef {
     pub query: String,
 }
 
-/// How large a relation was when it was counted last: `relpages` and `reltuples`.
+/// How large a relation was when it was counted last: `relpages`, `reltuples`, `relallvisible`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Counted {
     /// Its pages.
     pub pages: u32,
     /// Its rows; less than 0: never counted.
     pub tuples: f32,
+    /// How many of its pages everybody sees all of.
+    pub all_visible: u32,
 }
 
 impl Counted {
     /// Of a relation that was never counted.
-    pub const NEVER: Counted = Counted { pages: 0, tuples: -1.0 };
+    pub const NEVER: Counted = Counted { pages: 0, tuples: -1.0, all_visible: 0 };
 }
 
 /// An index.

@@ -191,6 +191,7 @@ pub(crate) fn class_row(row: &[Datum]) -> Result<ClassRow, Error> {
     let relfile = u64::try_from(changes::number(row, 3));
     let columns = usize::try_from(changes::number(row, 5));
     let pages = u32::try_from(changes::number(row, class::RELPAGES));
+    let all_visible = u32::try_from(changes::number(row, class::RELALLVISIBLE)).unwrap_or(0);
     match (relfile, columns, pages, row.get(class::RELTUPLES)) {
         (Ok(relfile), Ok(columns), Ok(pages), Some(Datum::Float4(tuples)))
             if columns <= COLUMNS_MAX =>
@@ -203,7 +204,7 @@ pub(crate) fn class_row(row: &[Datum]) -> Result<ClassRow, Error> {
                 columns,
                 kind: changes::text(row, 4).chars().next().unwrap_or(' '),
                 made_by: Xid(u64::try_from(changes::number(row, class::RELFROZENXID)).unwrap_or(0)),
-                counted: Counted { pages, tuples: *tuples },
+                counted: Counted { pages, tuples: *tuples, all_visible },
                 options: changes::text(row, class::RELOPTIONS).to_owned(),
             })
         }

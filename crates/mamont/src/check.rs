@@ -1,24 +1,31 @@
-//! `mamont check`: the indexes of a server that has been shut down, each by itself.
+//! `mamont check`: the tables and indexes of a server that has been shut down, each by itself.
 //!
 //! Every relation file that begins with the meta page of an index is walked through: order within and
-//! across pages, high keys, links both ways, levels, downlinks, checksums. What an index says of its
-//! table is not looked at here.
+//! across pages, high keys, links both ways, levels, downlinks, checksums. Every other one is a table:
+//! line pointers, headers, chains, transactions, and what the visibility map promises. What only the
+//! system tables know is not looked at here, so neither the types of values nor whether an index
+//! agrees with its table: a running server does that (`bt_index_check`, `verify_heapam`).
 //!
 //! The server must have been shut down: beside a running one, or after a crash, the files are not yet
 //! what the log says.
 
+mod files;
+mod table;
+
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use access::btree::check::{Checked, Pages, check_pages, is_index};
-use buffer::{PageBytes, SegmentId, checksum};
+use access::btree::check::{Checked, check_pages, is_index};
+use access::heap::check::Checker;
+use buffer::SegmentId;
 use clap::Args;
-use sys::fs::{File, OpenHow};
-use types::{BLOCKS_PER_SEGMENT, BlockNo, BufferTag, Fork, PAGE_SIZE, RelFileNumber};
+use types::{Fork, RelFileNumber};
 use wal::{ControlFile, ServerState};
 
 use crate::error::Error;
+use files::RelationPages;
+use table::Ended;
 
 /// What `check` is told.
 #[derive(Args, Debug)]
@@ -28,10 +35,11 @@ pub struct Arguments {
     directory: PathBuf,
 }
 
-/// Checks all indexes; the status is a failure if one has a problem.
+/// Checks everything; the status is a failure if something has a problem.
 pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Error> {
     let directory = &arguments.directory;
-    let state = ControlFile::read(directory)?.state;
+    let control = ControlFile::read(directory)?;
+    let state = control.state;
     if state != ServerState::ShutDown {
         let shown = directory.display();
         let state = state.name();
@@ -46,78 +54,49 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> Result<ExitCode, Erro
         relations.extend(id.filter(|id| id.fork == Fork::Main && id.segment == 0).map(|id| id.rel));
     }
     relations.sort_unstable();
-    let (mut indexes, mut problems) = (0, 0);
+    let transactions = Ended::of(&base, control.checkpoint.next_xid)?;
+    let (mut indexes, mut tables, mut problems) = (0, 0, 0);
     for rel in relations {
-        let mut files = RelationPages::open(&base, rel)?;
-        if files.blocks == 0 || !is_index(&files.read(0)?) {
+        let mut pages = RelationPages::open(&base, rel, Fork::Main)?;
+        if rel == txn::STATUS_RELATION || pages.is_empty() {
             continue;
         }
-        let checked = check_pages(&mut files, &mut |_, _, _| None)?;
-        indexes += 1;
-        problems += checked.problems.len();
-        tell(rel, &checked, out)?;
+        problems += if is_index(&pages.read(0)?) {
+            indexes += 1;
+            let checked = check_pages(&mut pages, &mut |_, _, _| None)?;
+            tell(rel, &checked, out)?
+        } else {
+            tables += 1;
+            let mut checker = Checker::new(&transactions, None);
+            table::check(&base, &pages, &mut checker)?;
+            let found = checker.finish();
+            for problem in &found {
+                writeln!(out, "base/{rel}: {problem}")?;
+            }
+            found.len()
+        };
     }
-    writeln!(out, "{indexes} indexes, {problems} problems")?;
+    writeln!(out, "{tables} tables, {indexes} indexes, {problems} problems")?;
     Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn tell(rel: RelFileNumber, checked: &Checked, out: &mut impl Write) -> Result<(), Error> {
+/// Tells of an index; the number of its problems.
+fn tell(rel: RelFileNumber, checked: &Checked, out: &mut impl Write) -> Result<usize, Error> {
     let Checked { entries, levels, problems } = checked;
     for problem in problems {
         writeln!(out, "base/{rel}: {problem}")?;
     }
     let count = problems.len();
     writeln!(out, "base/{rel}: {entries} entries, {levels} levels, {count} problems")?;
-    Ok(())
-}
-
-/// The main fork of a relation, as it lies on disk.
-struct RelationPages {
-    rel: RelFileNumber,
-    segments: Vec<File>,
-    blocks: BlockNo,
-}
-
-impl RelationPages {
-    fn open(base: &Path, rel: RelFileNumber) -> Result<RelationPages, Error> {
-        let (mut segments, mut blocks) = (Vec::new(), 0);
-        loop {
-            let segment = segments.len() as u32;
-            let path = base.join(SegmentId { rel, fork: Fork::Main, segment }.file_name());
-            if !path.exists() {
-                return Ok(RelationPages { rel, segments, blocks });
-            }
-            let file = File::open(&path, OpenHow::READ)?;
-            blocks += (file.len()? / PAGE_SIZE as u64) as BlockNo;
-            segments.push(file);
-        }
-    }
-
-    /// The bytes of a page that is there.
-    fn read(&self, block: BlockNo) -> Result<PageBytes, std::io::Error> {
-        let file = &self.segments[(block / BLOCKS_PER_SEGMENT) as usize];
-        let mut page = PageBytes([0; PAGE_SIZE]);
-        let offset = u64::from(block % BLOCKS_PER_SEGMENT) * PAGE_SIZE as u64;
-        file.read_exact_at(&mut page.0, offset)?;
-        Ok(page)
-    }
-}
-
-impl Pages for RelationPages {
-    fn blocks(&mut self) -> Result<BlockNo, access::Error> {
-        Ok(self.blocks)
-    }
-
-    fn page(&mut self, block: BlockNo) -> Result<Result<PageBytes, String>, access::Error> {
-        let page = self.read(block).map_err(buffer::Error::from)?;
-        let good = checksum::verify(BufferTag::main(self.rel, block), &page);
-        Ok(if good { Ok(page) } else { Err("its checksum is wrong".to_owned()) })
-    }
+    Ok(count)
 }
 
 #[cfg(test)]
 mod tests {
-    use types::{Lsn, Oid, SystemId, TimelineId, Xid};
+    use std::path::Path;
+
+    use buffer::{PageBytes, checksum};
+    use types::{BufferTag, Lsn, Oid, PAGE_SIZE, SystemId, TimelineId, Xid};
     use wal::Checkpoint;
 
     use super::*;
@@ -190,7 +169,7 @@ mod tests {
     fn a_sound_index_and_a_damaged_one() {
         let rows: [&[u8]; 2] = [b"a\0\0\0\0\0\x01", b"b\0\0\0\0\0\x01"];
         let sound = directory(ServerState::ShutDown, &rows);
-        let text = "base/77: 2 entries, 1 levels, 0 problems\n1 indexes, 0 problems\n";
+        let text = "base/77: 2 entries, 1 levels, 0 problems\n1 tables, 1 indexes, 0 problems\n";
         assert_eq!(checked(sound.path()), (text.to_owned(), true));
         let disordered = directory(ServerState::ShutDown, &[rows[1], rows[0]]);
         let (text, good) = checked(disordered.path());

@@ -12,6 +12,7 @@ mod check;
 mod conflict;
 mod entries;
 mod full;
+mod index_only;
 mod sequences;
 
 use std::cell::{Cell, RefCell};
@@ -451,7 +452,10 @@ impl Storage for Engine {
         wanted: &[bool],
         visit: &mut dyn FnMut(Version<'_>) -> Result<Flow>,
     ) -> Result<u64> {
-        self.visit_index(table, scan, wanted, visit)
+        match scan.only {
+            true => self.visit_index_only(table, scan, wanted, visit),
+            false => self.visit_index(table, scan, wanted, visit),
+        }
     }
 
     fn insert(&self, table: &TableDef, row: &[Datum]) -> Result<TupleId> {
@@ -662,6 +666,10 @@ impl Storage for Engine {
 
     fn check_index(&self, table: &TableDef, index: &IndexDef) -> Result<()> {
         self.compare_with_table(table, index)
+    }
+
+    fn check_table(&self, table: &TableDef) -> Result<()> {
+        self.check_pages(table)
     }
 
     fn sees_index(&self, index: &IndexDef) -> Result<bool> {

@@ -158,6 +158,9 @@ pub(crate) struct IndexScan<'a> {
     pub ranges: &'a [KeyRange],
     /// Whether each range is read from its end.
     pub backward: bool,
+    /// Whether the values are those of the entries: rows are looked for only on pages that not
+    /// everybody sees all of. A version's place is then that of its chain, and nobody its maker.
+    pub only: bool,
 }
 
 /// Storage, as one session uses it. Errors are in the form in which the client is told.
@@ -309,6 +312,8 @@ pub(crate) trait Storage {
     fn pages(&self, table: &TableDef) -> Result<u32>;
     /// Checks an index of a table that is locked `Share`; `XX002` if it is damaged.
     fn check_index(&self, table: &TableDef, index: &IndexDef) -> Result<()>;
+    /// Checks the pages of a table that is locked `Share`; `XX001` if one is damaged.
+    fn check_table(&self, table: &TableDef) -> Result<()>;
     /// Whether the transaction may read by an index: not if it keeps a snapshot that is older.
     fn sees_index(&self, index: &IndexDef) -> Result<bool>;
     /// Pages of an index.

@@ -104,6 +104,7 @@ golden! {
     foreign_keys
     identity
     indexes
+    index_only
     index_plans
     keys
     kept

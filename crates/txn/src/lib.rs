@@ -64,7 +64,7 @@ pub use row_lock::{RowLockMode, RowVersion};
 pub use shared::TxnRegions;
 pub use snapshot::{Snapshot, XidStatus};
 pub use statistics::Statistics;
-pub use status::STATUS_RELATION;
+pub use status::{STATUS_RELATION, is_committed_on, status_block};
 pub use transaction::Transaction;
 pub use txn::Txn;
 pub use versions::CatalogVersion;

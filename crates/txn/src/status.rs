@@ -109,6 +109,17 @@ pub(crate) fn set_committed(page: &mut PageBytes, block: u64, indexes: &[u16]) -
     })
 }
 
+/// The page of the status relation that tells of a transaction, for who reads it from a file.
+pub fn status_block(xid: Xid) -> Option<BlockNo> {
+    BlockNo::try_from(Place::of(xid).block).ok()
+}
+
+/// Whether that page says that the transaction committed.
+pub fn is_committed_on(page: &PageBytes, xid: Xid) -> bool {
+    let bits = Place::of(xid).bits();
+    bits.is_some_and(|(byte, shift)| page.0[byte] >> shift & 3 == COMMITTED)
+}
+
 impl Txn {
     /// Makes sure that the id's place exists.
     pub(crate) fn ensure_status_page(&self, xid: Xid) -> Result<()> {

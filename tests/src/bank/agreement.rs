@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::amcheck::wrong_indexes;
+use crate::amcheck::wrong_in;
 use crate::client::Client;
 
 /// Queries that each find every account, by one index or another if there is one.
@@ -41,7 +41,7 @@ pub(super) fn disagreements(
         }
     }
     for table in ["account", "ledger"] {
-        wrong.extend(wrong_indexes(session, table)?);
+        wrong.extend(wrong_in(session, table)?);
     }
     Ok(wrong)
 }

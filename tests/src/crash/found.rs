@@ -143,13 +143,18 @@ pub fn stray_files(session: &mut Client, data: &Path) -> io::Result<Vec<String>>
     Ok(wrong)
 }
 
-/// What is wrong with indexes: each is checked as a tree and against its table.
-pub fn broken_indexes(session: &mut Client) -> io::Result<Vec<String>> {
+/// What is wrong with tables, those of the system too, and with indexes, each of which is checked as
+/// a tree and against its table.
+pub fn broken_relations(session: &mut Client) -> io::Result<Vec<String>> {
+    let tables = ("verify_heapam", "SELECT schemaname, relname FROM pg_stat_all_tables");
+    let indexes = ("bt_index_check", "SELECT schemaname, indexname FROM pg_indexes");
     let mut wrong = Vec::new();
-    for row in ask_rows(session, "SELECT schemaname, indexname FROM pg_indexes")? {
-        let line = format!("SELECT bt_index_check('{}.{}')", field(&row, 0)?, field(&row, 1)?);
-        if let Some(problem) = session.ask(&line)?.problem() {
-            wrong.push(format!("{line}: {problem:?}"));
+    for (function, relations) in [tables, indexes] {
+        for row in ask_rows(session, relations)? {
+            let line = format!("SELECT {function}('{}.{}')", field(&row, 0)?, field(&row, 1)?);
+            if let Some(problem) = session.ask(&line)?.problem() {
+                wrong.push(format!("{line}: {problem:?}"));
+            }
         }
     }
     Ok(wrong)

@@ -220,8 +220,8 @@ impl Arena {
         let mut wrong = oracle::judge(&self.histories, &self.accounts, &found, &judgement);
         let strays = found::stray_files(&mut session, self.server.data());
         wrong.extend(strays.map_err(|e| format!("reading pg_class: {e}"))?);
-        let indexes = found::broken_indexes(&mut session);
-        wrong.extend(indexes.map_err(|e| format!("checking indexes: {e}"))?);
+        let broken = found::broken_relations(&mut session);
+        wrong.extend(broken.map_err(|e| format!("checking relations: {e}"))?);
         if wrong.is_empty() {
             make_durable(&mut session)?;
             oracle::settle(&mut self.histories, &found, &judgement)?;

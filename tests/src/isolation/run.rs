@@ -15,7 +15,7 @@ use super::check::check;
 use super::client::{Done, Round, lists, work};
 use super::history::{History, Key, Level, Lists, Outcome, Work};
 use super::housekeeper;
-use crate::amcheck::wrong_indexes;
+use crate::amcheck::wrong_in;
 use crate::client::Client;
 use crate::crash::victim::{Victim, strike};
 use crate::draw::Draw;
@@ -223,7 +223,7 @@ impl Arena {
         let anomalies = check(&history, &end);
         let mut told: Vec<String> = anomalies.iter().map(ToString::to_string).collect();
         let mut session = self.server.connect_patiently();
-        told.extend(wrong_indexes(&mut session, "list").map_err(|e| e.to_string())?);
+        told.extend(wrong_in(&mut session, "list").map_err(|e| e.to_string())?);
         if told.is_empty() { Ok(()) } else { Err(told.join("\n  ")) }
     }
 

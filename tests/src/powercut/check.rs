@@ -48,8 +48,8 @@ fn start_and_judge(
     let mut wrong = oracle::judge(histories, accounts, &found, judgement);
     let strays = found::stray_files(&mut session, server.data());
     wrong.extend(strays.map_err(|e| format!("reading pg_class: {e}"))?);
-    let indexes = found::broken_indexes(&mut session);
-    wrong.extend(indexes.map_err(|e| format!("checking indexes: {e}"))?);
+    let broken = found::broken_relations(&mut session);
+    wrong.extend(broken.map_err(|e| format!("checking relations: {e}"))?);
     if wrong.is_empty() { Ok(found) } else { Err(wrong.join("\n")) }
 }
 

@@ -6,6 +6,7 @@
 //! stand beside the code: `crates/wal/tests/damage.rs`, `crates/wal/src/control_file/tests.rs`,
 //! `crates/buffer/src/checksum.rs`.
 
+mod check;
 mod control_file;
 mod data_directory;
 mod page;

@@ -8,6 +8,8 @@ mod copy;
 mod daemon;
 mod data_sets;
 mod durability;
+mod index_builds;
+mod index_only;
 mod intruders;
 mod protocol;
 mod seeing_in;

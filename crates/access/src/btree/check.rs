@@ -21,29 +21,10 @@ use super::BTree;
 use super::key::{Entry, Key};
 use super::page::{FIRST, META, NONE, Node, Root, flag, read_meta};
 use crate::error::Error;
+use crate::problem::Problem;
 
 /// Beyond so many problems no more are gathered.
 const PROBLEMS_MAX: usize = 1000;
-
-/// Something that is not as it should be.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Problem {
-    /// The page.
-    pub block: BlockNo,
-    /// The line pointer, from 1; 0: it is about the page.
-    pub offset: u16,
-    /// What is wrong.
-    pub what: String,
-}
-
-impl std::fmt::Display for Problem {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.offset {
-            0 => write!(f, "block {}: {}", self.block, self.what),
-            offset => write!(f, "block {}, offset {offset}: {}", self.block, self.what),
-        }
-    }
-}
 
 /// What was found.
 #[derive(Debug, Default, PartialEq, Eq)]

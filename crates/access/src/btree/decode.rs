@@ -25,24 +25,42 @@ pub(super) fn columns(
     bytes: &[u8],
     trailer: &[u8],
 ) -> Result<Vec<Datum>, Malformed> {
+    let mut values = Vec::with_capacity(columns.len());
+    each(columns, bytes, trailer, Some, |_, value| values.push(value))?;
+    Ok(values)
+}
+
+/// Calls `take` for the value of each column, or of the first few, that `to` has something for, with
+/// that.
+pub(super) fn each<T>(
+    columns: &[KeyColumn],
+    bytes: &[u8],
+    trailer: &[u8],
+    to: impl Fn(usize) -> Option<T>,
+    mut take: impl FnMut(T, Datum),
+) -> Result<(), Malformed> {
     let mut rest = bytes;
     let mut trailer = (!trailer.is_empty()).then_some(Fields(trailer));
-    let mut values = Vec::with_capacity(columns.len());
-    for column in columns {
+    for (at, column) in columns.iter().enumerate() {
         let Some((&marker, after)) = rest.split_first() else { break };
         rest = after;
-        match marker {
-            marker::NULL_FIRST | marker::NULL_LAST => values.push(Datum::Null),
+        let value = match marker {
+            marker::NULL_FIRST | marker::NULL_LAST => Some(Datum::Null),
             marker::VALUE => {
                 let length = length(column, rest)?;
                 let (value, after) = rest.split_at_checked(length).ok_or(TOO_SHORT)?;
                 rest = after;
-                values.push(decode(column, value, trailer.as_mut())?);
+                // A value that nobody wants takes its part of the trailer, too.
+                let needed = trailer.is_some() || to(at).is_some();
+                if needed { Some(decode(column, value, trailer.as_mut())?) } else { None }
             }
             _ => return Err(Malformed("key has an unknown marker")),
+        };
+        if let (Some(to), Some(value)) = (to(at), value) {
+            take(to, value);
         }
     }
-    if rest.is_empty() { Ok(values) } else { Err(Malformed("key goes on behind its columns")) }
+    if rest.is_empty() { Ok(()) } else { Err(Malformed("key goes on behind its columns")) }
 }
 
 /// Bytes of the value at the front of `rest`.

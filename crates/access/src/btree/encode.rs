@@ -48,7 +48,11 @@ struct Trailer {
 }
 
 /// Appends the columns to an empty key.
-pub(super) fn columns(columns: &[KeyColumn], values: &[Datum], key: &mut Key) -> Result<(), Error> {
+pub(super) fn columns<'v>(
+    columns: &[KeyColumn],
+    values: impl IntoIterator<Item = &'v Datum>,
+    key: &mut Key,
+) -> Result<(), Error> {
     let mut trailer = Trailer::default();
     for (column, value) in columns.iter().zip(values) {
         if value.is_null() {

@@ -67,9 +67,36 @@ impl Key {
         Ok(key)
     }
 
+    /// Makes it the key of these values, one for each column.
+    pub fn set_to<'v>(
+        &mut self,
+        columns: &[KeyColumn],
+        values: impl IntoIterator<Item = &'v Datum>,
+    ) -> Result<(), Error> {
+        self.bytes.clear();
+        self.trailer.clear();
+        self.has_null = false;
+        encode::columns(columns, values, self)
+    }
+
     /// The values of a key that [`Key::encode`] made, or that a scan returned.
     pub fn decode(&self, columns: &[KeyColumn]) -> Result<Vec<Datum>, Malformed> {
         decode::columns(columns, &self.bytes, &self.trailer)
+    }
+
+    /// Puts the values into a row: of each column to the place given for it, if there is one.
+    pub fn decode_into(
+        &self,
+        columns: &[KeyColumn],
+        places: &[Option<usize>],
+        row: &mut [Datum],
+    ) -> Result<(), Malformed> {
+        let to = |at: usize| places.get(at).copied().flatten();
+        decode::each(columns, &self.bytes, &self.trailer, to, |at, value| {
+            if let Some(slot) = row.get_mut(at) {
+                *slot = value;
+            }
+        })
     }
 
     /// Whether one of the values is NULL. Of keys made by [`Key::encode`] only.

@@ -29,7 +29,7 @@ const IMAGE: BlockFlags = BlockFlags { will_init: true, force_image: true, keep_
 
 /// A level of the tree: the page that is being filled.
 struct Level {
-    page: PageBytes,
+    page: Box<PageBytes>,
     block: BlockNo,
     left: BlockNo,
     /// The page's low key.
@@ -38,8 +38,6 @@ struct Level {
     used: usize,
     /// The row that comes next, if it comes on this page.
     waiting: Vec<u8>,
-    /// The high key if the page ends before the row that waits.
-    high: Vec<u8>,
 }
 
 /// A tree being written.
@@ -49,7 +47,7 @@ pub(super) struct Loader<'a> {
     /// The first block that is nobody's yet.
     next_block: BlockNo,
     /// Pages that are full, to be written.
-    full: Vec<(BlockNo, PageBytes)>,
+    full: Vec<(BlockNo, Box<PageBytes>)>,
 }
 
 impl<'a> Loader<'a> {
@@ -69,13 +67,11 @@ impl<'a> Loader<'a> {
         }
         let at = &mut self.levels[level];
         if !at.waiting.is_empty() {
-            let high = at.separator(level, row);
-            if !at.has_room(level, page::cost(&high)) {
+            let high = separator(level, &at.waiting, row);
+            if !at.has_room(level, page::cost(high)) {
                 self.end_page(level)?;
             }
-            let at = &mut self.levels[level];
-            at.place(level);
-            at.high = high;
+            self.levels[level].place(level);
         }
         let at = &mut self.levels[level];
         at.waiting.clear();
@@ -92,7 +88,8 @@ impl<'a> Loader<'a> {
     fn end_page(&mut self, level: usize) -> Result<(), Error> {
         let next = self.take_block();
         let at = &mut self.levels[level];
-        let high = std::mem::take(&mut at.high);
+        let last = at.page.row(at.page.item_count()).expect("a page that ends has rows");
+        let high = separator(level, last, &at.waiting).to_vec();
         let mut fresh = Level::new(level, next, at.block, high);
         std::mem::swap(&mut fresh.waiting, &mut at.waiting);
         let full = std::mem::replace(at, fresh);
@@ -143,7 +140,7 @@ impl<'a> Loader<'a> {
             self.write(level, last, NONE, b"")?;
             level += 1;
         };
-        let mut meta = PageBytes::default();
+        let mut meta = Box::<PageBytes>::default();
         page::write_meta(&mut meta, root);
         self.full.push((META, meta));
         self.flush()?;
@@ -170,7 +167,8 @@ impl<'a> Loader<'a> {
         }
         self.full.sort_unstable_by_key(|(block, _)| *block);
         for pages in self.full.chunks(TOGETHER) {
-            let pin = |(block, _): &(BlockNo, PageBytes)| pool.read_zeroed(self.tree.tag(*block));
+            let pin =
+                |(block, _): &(BlockNo, Box<PageBytes>)| pool.read_zeroed(self.tree.tag(*block));
             let pins = pages.iter().map(pin).collect::<Result<Vec<_>, _>>()?;
             let mut locked: Vec<_> = pins.iter().map(Pin::exclusive).collect();
             let touch = |page| Touched { page, flags: IMAGE, data: &[] };
@@ -188,21 +186,20 @@ impl<'a> Loader<'a> {
     }
 }
 
+/// The least bytes that are greater than a row, and not than the next.
+fn separator<'n>(level: usize, row: &[u8], next: &'n [u8]) -> &'n [u8] {
+    if level > 0 {
+        return &next[CHILD_SIZE..];
+    }
+    let common = row.iter().zip(next).take_while(|(a, b)| a == b).count();
+    &next[..next.len().min(common + 1)]
+}
+
 impl Level {
     fn new(level: usize, block: BlockNo, left: BlockNo, low: Vec<u8>) -> Level {
-        let mut page = PageBytes::default();
+        let mut page = Box::<PageBytes>::default();
         page::init_bare(&mut page, level as u16);
-        let (waiting, high) = (Vec::new(), Vec::new());
-        Level { page, block, left, low, used: 0, waiting, high }
-    }
-
-    /// The least bytes that are greater than the row that waits, and not than the next.
-    fn separator(&self, level: usize, next: &[u8]) -> Vec<u8> {
-        if level > 0 {
-            return next[CHILD_SIZE..].to_vec();
-        }
-        let common = self.waiting.iter().zip(next).take_while(|(a, b)| a == b).count();
-        next[..next.len().min(common + 1)].to_vec()
+        Level { page, block, left, low, used: 0, waiting: Vec::new() }
     }
 
     /// Whether the row that waits belongs on this page, so that a high key still fits.

@@ -106,6 +106,21 @@ impl Cursor<'_> {
         Ok(Some((entry.place, &self.key)))
     }
 
+    /// The key of the entry that was handed out last.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Where the entries lead to that come next on the page at hand.
+    pub fn places_ahead(&self) -> impl Iterator<Item = TupleId> + '_ {
+        let ahead = self.batch.handed_out..self.batch.ends.len();
+        // One that makes no sense ends the list here, and is an error when its turn comes.
+        ahead.map_while(|at| {
+            let index = self.batch.index(self.direction, at);
+            Entry::read(self.batch.entry(index)).map(|entry| entry.place)
+        })
+    }
+
     /// Notes that the row of an entry of the page at hand is gone for everybody: no snapshot can see
     /// a version of it, now or ever. Readers to come will pass it by. A hint: it may be lost.
     pub fn kill(&mut self, place: TupleId) {

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! An entry is its bytes and a mark of one bit. In memory the bytes lie in one block; what is sorted
-//! is an array of the first eight bytes of each, as a number, and where the rest is. Most
-//! comparisons need no more than the numbers.
+//! is an array of eight bytes of each, as a number, and where the rest is: the first eight that
+//! follow what all entries begin with. Most comparisons need no more than the numbers.
 //!
 //! More runs than can be read at once are merged to longer ones first. A run in a file is, for each
 //! entry, its length and the mark (u16, the mark is the highest bit) and its bytes.
@@ -26,7 +26,7 @@ const MARK: u16 = 1 << 15;
 /// An entry in memory.
 #[derive(Clone, Copy)]
 pub(super) struct Item {
-    prefix: u64,
+    number: u64,
     start: u32,
     length: u16,
     marked: bool,
@@ -58,13 +58,8 @@ impl<'a> Sorter<'a> {
     pub fn push(&mut self, marked: bool, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
         let start = self.bytes.len();
         write(&mut self.bytes);
-        let bytes = &self.bytes[start..];
-        let mut first = [0; 8];
-        let common = bytes.len().min(8);
-        first[..common].copy_from_slice(&bytes[..common]);
-        let length = bytes.len() as u16;
-        let prefix = u64::from_be_bytes(first);
-        self.items.push(Item { prefix, start: start as u32, length, marked });
+        let length = (self.bytes.len() - start) as u16;
+        self.items.push(Item { number: 0, start: start as u32, length, marked });
         if self.bytes.len() + self.items.len() * size_of::<Item>() < self.memory {
             return Ok(());
         }
@@ -74,7 +69,20 @@ impl<'a> Sorter<'a> {
     fn sort(&mut self) {
         let bytes = &self.bytes;
         let of = |item: &Item| &bytes[item.start as usize..][..usize::from(item.length)];
-        self.items.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| of(a).cmp(of(b))));
+        let Some(first) = self.items.first().map(of) else { return };
+        let begin = |common: usize, item: &Item| {
+            let same = first[..common].iter().zip(of(item)).take_while(|(a, b)| a == b);
+            same.count()
+        };
+        let common = self.items.iter().fold(first.len(), begin);
+        for item in &mut self.items {
+            let bytes = &of(item)[common..];
+            let mut eight = [0; 8];
+            let length = bytes.len().min(8);
+            eight[..length].copy_from_slice(&bytes[..length]);
+            item.number = u64::from_be_bytes(eight);
+        }
+        self.items.sort_unstable_by(|a, b| a.number.cmp(&b.number).then_with(|| of(a).cmp(of(b))));
     }
 
     fn spill(&mut self) -> Result<(), Error> {

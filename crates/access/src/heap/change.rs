@@ -79,7 +79,7 @@ impl<'a> Heap<'a> {
 
     /// The table's visibility map.
     pub fn visibility(&self) -> VisibilityMap<'a> {
-        VisibilityMap::new(&self.access.pool, self.rel)
+        VisibilityMap::new(self.access, self.rel)
     }
 }
 

@@ -22,6 +22,7 @@
 //! - `conflict`: what if another transaction has the row; `line`: in which order several wait for it.
 //! - `insert`, `bulk` (COPY), `delete`, `update`, `prune` change pages; `target` finds room; `plan`
 //!   decides what pruning removes.
+//! - [`check`] looks whether the pages are what they should be.
 //! - [`vacuum`] removes what is dead from the table and, by its caller, from the indexes; `change` is
 //!   the recipe of changes for pages that the visibility map knows of.
 //! - `scan` reads all, `chain` what an index entry leads to, `build` what a new index needs; [`redo()`] repeats.
@@ -49,6 +50,7 @@ mod build;
 mod bulk;
 mod chain;
 mod change;
+pub mod check;
 mod conflict;
 mod delete;
 mod insert;

@@ -18,6 +18,8 @@
 //!    were last freed ([`txn::Txn::held_snapshots_see`]). An older one may have read an index
 //!    entry before vacuum removed it, and the map would tell it that the row is there.
 //!
+//! What these give to an index-only scan is told where it is done, in `sql/src/engine/index_only.rs`.
+//!
 //! Locks: a page of the map after the heap's pages, the lower block first. Whoever asks for a bit
 //! locks no heap page: what a writer does to the heap page after clearing the bit is not seen by the
 //! asker's snapshot, and what his snapshot sees was done with the bit cleared before.
@@ -25,13 +27,16 @@
 //! What if the process dies: the map is logged; each record names the page of the map as a block of
 //! its own, and redo of it needs that page and the record alone.
 
-use std::cell::Cell;
+mod lookup;
 
-use buffer::{BufferPool, PageAccess, PageBytes};
+use buffer::{PageAccess, PageBytes};
 use types::{BlockNo, BufferTag, Fork, PAGE_SIZE, RelFileNumber};
 
+use crate::Access;
 use crate::codec::Fields;
 use crate::error::Error;
+
+pub use lookup::Lookup;
 
 /// Where the bits begin.
 const BITS_AT: usize = buffer::page::PAGE_HEADER_SIZE;
@@ -48,14 +53,12 @@ pub(crate) enum Mark {
 
 /// The visibility map of one table.
 pub struct VisibilityMap<'a> {
-    pool: &'a BufferPool,
+    access: &'a Access,
     rel: RelFileNumber,
-    /// Pages that the map surely has: it never shrinks.
-    known: Cell<BlockNo>,
 }
 
 /// The page of the map that tells about a heap page.
-pub(crate) fn page_of(block: BlockNo) -> BlockNo {
+pub fn page_of(block: BlockNo) -> BlockNo {
     block / PER_PAGE
 }
 
@@ -65,10 +68,16 @@ fn bit_of(block: BlockNo) -> (usize, u8) {
     (BITS_AT + bit / 8, 1 << (bit % 8))
 }
 
+/// Whether the bit of a heap page is set on its page of the map.
+pub fn is_set(page: &PageBytes, block: BlockNo) -> bool {
+    let (at, bit) = bit_of(block);
+    page.0[at] & bit != 0
+}
+
 impl<'a> VisibilityMap<'a> {
     /// The map of the table in that file.
-    pub fn new(pool: &'a BufferPool, rel: RelFileNumber) -> Self {
-        VisibilityMap { pool, rel, known: Cell::new(0) }
+    pub fn new(access: &'a Access, rel: RelFileNumber) -> Self {
+        VisibilityMap { access, rel }
     }
 
     /// Whether everybody sees every row on the heap page. With an index entry at hand that the
@@ -77,7 +86,7 @@ impl<'a> VisibilityMap<'a> {
         if !self.has_page(page_of(block))? {
             return Ok(false);
         }
-        let pin = self.pool.read(self.tag(page_of(block)))?;
+        let pin = self.access.pool.read(self.tag(page_of(block)))?;
         let page = pin.shared();
         let (at, bit) = bit_of(block);
         Ok(page.bytes(at..at + 1)[0] & bit != 0)
@@ -92,7 +101,7 @@ impl<'a> VisibilityMap<'a> {
             }
             let left = blocks - number * PER_PAGE;
             let bytes = left.min(PER_PAGE).div_ceil(8) as usize;
-            let pin = self.pool.read(self.tag(number))?;
+            let pin = self.access.pool.read(self.tag(number))?;
             let page = pin.shared();
             let set = page.bytes(BITS_AT..BITS_AT + bytes).iter().map(|byte| byte.count_ones());
             // Bits behind the end are never set.
@@ -102,10 +111,13 @@ impl<'a> VisibilityMap<'a> {
     }
 
     pub(crate) fn has_page(&self, number: BlockNo) -> Result<bool, Error> {
-        if number >= self.known.get() {
-            self.known.set(self.pool.nblocks(self.rel, Fork::Vm)?);
+        let (rel, known) = self.access.known_map.get();
+        if rel == self.rel && number < known {
+            return Ok(true);
         }
-        Ok(number < self.known.get())
+        let there = self.access.pool.nblocks(self.rel, Fork::Vm)?;
+        self.access.known_map.set((self.rel, there));
+        Ok(number < there)
     }
 
     pub(crate) fn tag(&self, number: BlockNo) -> BufferTag {
@@ -139,11 +151,6 @@ pub(crate) fn apply(page: &mut PageBytes, data: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn is_set(page: &PageBytes, block: BlockNo) -> bool {
-        let (at, bit) = bit_of(block);
-        page.0[at] & bit != 0
-    }
 
     #[test]
     fn every_heap_page_has_a_bit_of_its_own() {

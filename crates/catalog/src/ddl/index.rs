@@ -19,7 +19,7 @@ use super::table::{check_name, check_user_table};
 use crate::catalog::Catalog;
 use crate::changes::is;
 use crate::definition::{
-    ColumnDef, ConstraintDef, ConstraintKind, Counted, IndexColumn, IndexDef, TableDef, TableKind,
+    ColumnDef, ConstraintDef, ConstraintKind, IndexColumn, IndexDef, TableDef, TableKind,
 };
 use crate::error::Error;
 use crate::rows::{class, row_of_constraint, row_of_index, rows_of};
@@ -210,20 +210,5 @@ impl Catalog {
         self.give_new_file(tx, index.oid, index.relfile)?;
         self.changed(tx, table.oid);
         self.table_and_index(tx, table.oid, index.oid)
-    }
-
-    /// Notes the pages and rows of a relation in `pg_class`.
-    pub fn set_counted(
-        &self,
-        tx: &mut Transaction,
-        relation: Oid,
-        counted: Counted,
-    ) -> Result<(), Error> {
-        self.update_rows(tx, &PG_CLASS, &|row| is(row, 0, relation), &mut |row| {
-            row[class::RELPAGES] = Datum::Int4(i32::try_from(counted.pages).unwrap_or(i32::MAX));
-            row[class::RELTUPLES] = Datum::Float4(counted.tuples);
-        })?;
-        self.changed(tx, relation);
-        Ok(())
     }
 }

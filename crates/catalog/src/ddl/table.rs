@@ -157,6 +157,7 @@ impl Catalog {
             row[class::RELPAGES] = Datum::Int4(0);
             row[class::RELALLVISIBLE] = Datum::Int4(0);
             row[class::RELTUPLES] = Datum::Float4(Counted::NEVER.tuples);
+            row[class::RELALLVISIBLE] = Datum::Int4(0);
         })?;
         if count != 1 {
             return Err(Error::Damaged {

@@ -4,6 +4,8 @@
 //! The table is locked SHARE, so nobody changes it. The rows are read first, and of each the entry is
 //! noted that it must have; then the index is read, and each entry crosses its note out.
 //!
+//! [`Engine::check_pages`] is for the table alone, as `verify_heapam`.
+//!
 //! An entry without a note is right if what it leads to is gone for everybody and waits for vacuum.
 
 use std::collections::HashMap;
@@ -83,6 +85,19 @@ impl Comparison<'_> {
     }
 }
 
+/// The error of a relation that has problems.
+fn verdict(code: SqlState, what: &str, mut problems: Vec<String>) -> Result<()> {
+    let Some(first) = problems.first() else { return Ok(()) };
+    let error = Error::new(code, format!("{what} is damaged: {first}"));
+    Err(match problems.len() {
+        1 => error,
+        count => {
+            problems.truncate(TOLD_MAX);
+            error.detail(format!("{count} problems:\n{}", problems.join("\n")))
+        }
+    })
+}
+
 impl Engine {
     /// Checks an index of a table that is locked SHARE. Error `XX002`: it is damaged.
     pub(super) fn compare_with_table(&self, table: &TableDef, index: &IndexDef) -> Result<()> {
@@ -98,18 +113,15 @@ impl Engine {
             comparison.expected.iter().filter(|(_, e)| !e.found).map(|(place, _)| *place).collect();
         missing.sort_unstable();
         problems.extend(missing.iter().map(|place| format!("row {place} has no entry")));
-        if problems.is_empty() {
-            return Ok(());
-        }
-        let message = format!("index \"{}\" is damaged: {}", index.name, problems[0]);
-        let error = Error::new(SqlState::INDEX_CORRUPTED, message);
-        Err(match problems.len() {
-            1 => error,
-            count => {
-                problems.truncate(TOLD_MAX);
-                error.detail(format!("{count} problems:\n{}", problems.join("\n")))
-            }
-        })
+        let what = format!("index \"{}\"", index.name);
+        verdict(SqlState::INDEX_CORRUPTED, &what, problems)
+    }
+
+    /// Checks the pages of a table that is locked SHARE. Error `XX001`: one is damaged.
+    pub(super) fn check_pages(&self, table: &TableDef) -> Result<()> {
+        let problems = self.with_transaction(|_| self.heap(table).check().map_err(told))?;
+        let problems = problems.iter().map(ToString::to_string).collect();
+        verdict(SqlState::DATA_CORRUPTED, &format!("table \"{}\"", table.name), problems)
     }
 
     fn expected_entries(

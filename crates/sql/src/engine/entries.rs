@@ -14,17 +14,18 @@
 use std::rc::Rc;
 
 use access::btree::Key;
-use access::btree::{Direction, RowFate, Rows};
+use access::btree::{Cursor, Direction, RowFate, Rows};
 use access::heap::{BuildRow, Duplicate, Fetched};
 use access::{BTree, Heap};
 use catalog::{IndexDef, NewIndex, TableDef};
 use smallvec::SmallVec;
-use txn::{Transaction, Txn};
+use txn::{Snapshot, Transaction, Txn};
 use types::{Datum, Row, SqlState, TupleId, Xid};
 
 use super::{Engine, told};
 use crate::error::{Error, Result};
 use crate::key;
+use crate::maintenance::{Builder, Building};
 use crate::plan::conditions::key_columns;
 use crate::storage::{Flow, IndexScan, Storage, Version};
 
@@ -36,7 +37,7 @@ pub(super) struct Scratch {
 }
 
 /// Interrupts are looked for once in so many rows.
-const INTERRUPT_EVERY: u64 = 256;
+pub(super) const INTERRUPT_EVERY: u64 = 256;
 
 /// The rows of a table, as a unique index asks for them.
 pub(super) struct RowsOf<'a> {
@@ -101,6 +102,25 @@ fn duplicated(table: &TableDef, index: &IndexDef, key: &Key) -> Result<Error> {
     let message = format!("could not create unique index \"{}\"", index.name);
     Ok(Error::new(SqlState::UNIQUE_VIOLATION, message)
         .detail(format!("Key {} is duplicated.", described(table, index, &values))))
+}
+
+/// The version that an entry leads to, if the snapshot sees one; else the entry may be marked.
+pub(super) fn fetch(
+    heap: &Heap<'_>,
+    snapshot: &Snapshot,
+    cursor: &mut Cursor<'_>,
+    root: TupleId,
+    bytes: &mut Vec<u8>,
+) -> Result<Option<TupleId>> {
+    Ok(match heap.fetch(snapshot, root, bytes).map_err(told)? {
+        Fetched::Row(place) => Some(place),
+        Fetched::Nothing { dead } => {
+            if dead {
+                cursor.kill(root);
+            }
+            None
+        }
+    })
 }
 
 impl Engine {
@@ -177,20 +197,16 @@ impl Engine {
         let all = wanted.iter().all(|wanted| *wanted);
         let wanted = (!all).then_some(wanted);
         let direction = if scan.backward { Direction::Backward } else { Direction::Forward };
-        let mut fetched = 0;
+        let mut fetched = 0_u64;
         for range in scan.ranges {
             let mut cursor = self.tree(scan.index).scan(range.clone(), direction);
             while let Some((root, _)) = cursor.next().map_err(told)? {
+                if fetched.is_multiple_of(INTERRUPT_EVERY) {
+                    self.check_interrupts()?;
+                }
                 fetched += 1;
-                let place = match heap.fetch(&snapshot, root, bytes).map_err(told)? {
-                    Fetched::Row(place) => place,
-                    Fetched::Nothing { dead } => {
-                        if dead {
-                            cursor.kill(root);
-                        }
-                        continue;
-                    }
-                };
+                let found = fetch(&heap, &snapshot, &mut cursor, root, bytes)?;
+                let Some(place) = found else { continue };
                 heap.decode(place, bytes, wanted, row).map_err(told)?;
                 let header = access::tuple::Header::read(bytes)
                     .map_err(|_| Error::internal("row version without a header"))?;
@@ -208,7 +224,7 @@ impl Engine {
         self.wrote.set(true);
         let (table, index) = self
             .with_transaction(|tx| self.rooms.catalog.create_index(tx, table, new).map_err(told))?;
-        self.fill_index(&table, &index)?;
+        self.fill_index(&table, &index, Some(Builder::CreateIndex))?;
         Ok(table)
     }
 
@@ -218,7 +234,7 @@ impl Engine {
         let (table, index) = self.with_transaction(|tx| {
             self.rooms.catalog.renew_index(tx, table, index).map_err(told)
         })?;
-        self.fill_index(&table, &index)?;
+        self.fill_index(&table, &index, Some(Builder::Reindex))?;
         Ok(table)
     }
 
@@ -228,26 +244,42 @@ impl Engine {
         indexes.iter().try_for_each(|index| self.tree(index).create(xid).map_err(told))
     }
 
-    /// Makes the entries of an index in a new file for all rows of its table.
-    pub(super) fn fill_index(&self, table: &TableDef, index: &IndexDef) -> Result<()> {
+    /// Makes the entries of an index in a new file for all rows of its table. `by`: who is to show how far
+    /// it is; none: the caller shows it.
+    pub(super) fn fill_index(
+        &self,
+        table: &TableDef,
+        index: &IndexDef,
+        by: Option<Builder>,
+    ) -> Result<()> {
         let heap = self.heap(table);
+        let building = by.map(|by| Building::begin(by, table.oid, index.oid));
+        let scanned = |pages| building.iter().for_each(|building| building.scanned(pages));
         let mut build = self.tree(index).begin_build(self.memory.get());
         let columns: Vec<usize> = index.columns.iter().map(|column| column.column).collect();
+        let wanted: Vec<bool> = (0..table.columns.len()).map(|at| columns.contains(&at)).collect();
+        let (ordered, mut key) = (key_columns(index), Key::default());
         self.with_transaction(|_| {
             let mut scan = heap.build_scan(&columns).map_err(told)?;
             let mut row = Row::new();
             let mut count = 0_u64;
             while let Some(BuildRow { root, alive, bytes }) = scan.next().map_err(told)? {
+                heap.decode(root, bytes, Some(&wanted), &mut row).map_err(told)?;
+                key.set_to(&ordered, columns.iter().map(|column| &row[*column])).map_err(told)?;
+                build.push(&key, root, alive).map_err(told)?;
                 if count.is_multiple_of(INTERRUPT_EVERY) {
+                    scanned(scan.progress());
                     self.check_interrupts()?;
                 }
                 count += 1;
-                heap.decode(root, bytes, None, &mut row).map_err(told)?;
-                build.push(&key_of(index, &row)?, root, alive).map_err(told)?;
             }
+            scanned(scan.progress());
             Ok(())
         })?;
-        let mut progress = |_| self.check_interrupts().map_err(Stopped::from);
+        let mut progress = |at| {
+            building.iter().for_each(|building| building.built(at));
+            self.check_interrupts().map_err(Stopped::from)
+        };
         match build.finish(index.unique, &mut progress) {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(twice)) => Err(duplicated(table, index, &twice.key)?),

@@ -20,7 +20,7 @@ impl Engine {
         let mut sizes = Vec::with_capacity(new.indexes.len());
         for (number, index) in new.indexes.iter().enumerate() {
             full.show_index(number);
-            self.fill_index(&new, index)?;
+            self.fill_index(&new, index, None)?;
             sizes.push(self.index_pages(index)?);
         }
         self.with_transaction(|tx| full.note(rooms, tx, &new, &done, &sizes))?;

@@ -109,6 +109,20 @@ pub(crate) fn check_index(storage: &Rc<dyn Storage>, name: &TableName) -> Result
     }
 }
 
+/// Checks the pages of a table, locked SHARE.
+pub(crate) fn check_heap(storage: &Rc<dyn Storage>, name: &TableName) -> Result<()> {
+    let table = storage.open(name, LockMode::Share)?;
+    let table = table.ok_or_else(|| undefined_table(name).without_position())?;
+    match table.kind {
+        TableKind::Table => storage.check_table(&table),
+        _ => {
+            let message = format!("cannot check relation \"{}\"", table.name);
+            let error = Error::new(SqlState::WRONG_OBJECT_TYPE, message);
+            Err(error.detail("This operation is only supported for tables."))
+        }
+    }
+}
+
 fn open_in(storage: &Rc<dyn Storage>, name: &TableName, mode: LockMode) -> Result<Option<Opened>> {
     loop {
         let schema = name.schema.as_deref();

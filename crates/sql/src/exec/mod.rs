@@ -41,7 +41,7 @@ use crate::values;
 pub(crate) use copy_in::{Reader, copy_from};
 pub(crate) use copy_out::copy_to;
 pub(crate) use define::undefined_table;
-pub(crate) use define_index::check_index;
+pub(crate) use define_index::{check_heap, check_index};
 pub(crate) use definitions::define;
 pub(crate) use explain::{Counts, ExplainOptions, explain};
 use foreign::Events;

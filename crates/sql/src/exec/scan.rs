@@ -148,8 +148,8 @@ pub(super) fn each_version(
         None => storage.scan(table, &source.wanted, &mut each),
         Some(path) => {
             let ranges = ranges(execution, path)?;
-            let backward = path.backward;
-            let scan = IndexScan { index: &path.index, ranges: &ranges, backward };
+            let (backward, only) = (path.backward, path.only);
+            let scan = IndexScan { index: &path.index, ranges: &ranges, backward, only };
             let fetched = storage.index_scan(table, &scan, &source.wanted, &mut each)?;
             execution.counts.fetched.set(execution.counts.fetched.get() + fetched);
             Ok(())

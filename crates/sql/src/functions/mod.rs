@@ -143,6 +143,8 @@ pub(crate) trait Environment {
     fn serial_sequence(&self, table: &str, column: &str) -> Result<Option<String>>;
     /// Checks an index, as a tree and against its table; `XX002` if it is damaged.
     fn check_index(&self, name: &str) -> Result<()>;
+    /// Checks the pages of a table; `XX001` if one is damaged.
+    fn check_heap(&self, name: &str) -> Result<()>;
 }
 
 /// An advisory lock to be taken.

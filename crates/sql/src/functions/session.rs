@@ -188,6 +188,10 @@ pub(super) static TABLE: &[Function] = &[
     stable("pg_get_viewdef", &[ColumnType::Oid, Bool], Text, view_definition),
     volatile("bt_index_check", &[Text], Text, check_index),
     volatile("bt_index_check", &[Text, Bool], Text, check_index),
+    volatile("verify_heapam", &[Text], Text, |env, values| {
+        env.check_heap(text_at(values, 0)?)?;
+        text("")
+    }),
     stable("current_setting", &[Text], Text, setting),
     stable("current_setting", &[Text, Bool], Text, setting),
     Function {

@@ -43,8 +43,7 @@ pub(crate) fn analyze(
     let heap = Heap::new(&rooms.access, table.relfile, &table.types).with_missing(&table.missing);
     let found = statistics_of(&heap, table, &sampled.rows, columns, live.round(), work, rooms)?;
     rooms.catalog.set_column_statistics(tx, table.oid, &found).map_err(told)?;
-    let before = rooms.catalog.relation_size(tx, table.oid).map_err(told)?;
-    let all_visible = before.all_visible.min(pages);
+    let all_visible = heap.visibility().count(pages).map_err(told)?;
     let size = RelationSize { pages, rows: Some(live.round() as f32), all_visible };
     rooms.catalog.set_relation_size(tx, table.oid, size, None).map_err(told)?;
     let all = columns.len() == table.columns.len();

@@ -15,6 +15,7 @@
 //! itself; what it notes in the system tables is a transaction's, and is there or not.
 
 mod analyze;
+mod building;
 mod full;
 mod pacing;
 mod progress;
@@ -22,6 +23,7 @@ mod tail;
 mod vacuum;
 
 pub(crate) use analyze::analyze;
+pub(crate) use building::{Builder, Building, building_of};
 pub(crate) use full::Full;
 pub(crate) use pacing::Costs;
 use pacing::Pacer;

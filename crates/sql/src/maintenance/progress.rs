@@ -15,9 +15,9 @@ const PHASES: [(Phase, &str); 3] = [
 ];
 
 /// The words of the slot: what runs, on which relation, and what `Running` tells of it.
-const COMMAND: usize = 0;
-const RELATION: usize = 1;
-const NUMBERS: usize = 2;
+pub(super) const COMMAND: usize = 0;
+pub(super) const RELATION: usize = 1;
+pub(super) const NUMBERS: usize = 2;
 
 /// In the word of the command: a vacuum.
 const VACUUM: u64 = 1;

@@ -67,7 +67,7 @@ impl<'a> Planner<'a> {
     /// For a statement that changes the rows.
     fn change(&self, source: &mut TableSource, filter: &mut Option<Expr>) -> Result<()> {
         let parts = parts_of(filter.as_ref());
-        let wish = Wish { source, parts: &parts, order: &[], limit: None };
+        let wish = Wish { source, parts: &parts, order: &[], limit: None, values_only: false };
         let Some(Candidate { path, left, .. }) = self.cheapest(&wish)? else { return Ok(()) };
         source.path = path;
         *filter = all(left);
@@ -105,17 +105,19 @@ impl<'a> Planner<'a> {
             let node = Node::IsNull { arg: Box::new(arg), negated: true };
             parts.push(Expr::new(node, types::ColumnType::Bool));
         }
+        let values_only = query.locking.is_none();
         let wish = Wish {
             source,
             parts: &parts,
             order: &order,
             limit: if extreme.is_some() { Some(1.0) } else { self.limit_of(query) },
+            values_only,
         };
         let Some(found) = self.cheapest(&wish)? else { return Ok(()) };
         if extreme.is_some() && !found.ordered {
             // No index end has it: all rows are gone through, as the statement says.
             let parts = parts_of(query.filter.as_ref());
-            let wish = Wish { source, parts: &parts, order: &[], limit: None };
+            let wish = Wish { source, parts: &parts, order: &[], limit: None, values_only };
             if let Some(found) = self.cheapest(&wish)? {
                 take(query, found, false);
             }

@@ -62,6 +62,8 @@ pub(crate) struct Wish<'a> {
     pub order: &'a [(usize, SortKey)],
     /// How many rows will be taken, if that is known to be few.
     pub limit: Option<f64>,
+    /// Whether values are all that is wanted of a row: it is not to be locked or changed.
+    pub values_only: bool,
 }
 
 /// What the planner may use.
@@ -102,8 +104,7 @@ pub(crate) fn cheapest(
     for index in table.indexes.iter().filter(|index| usable(index)) {
         let matched = conditions::matched(wish.parts, index);
         let order = ordered_by(wish.order, index, &matched);
-        // Which rows everybody sees is not known yet.
-        let only = false;
+        let only = wish.values_only && allowed.index_only && holds_all(index, wish.source);
         if !matched.bounds() && order.is_none() && !only {
             continue;
         }
@@ -180,10 +181,16 @@ fn by_index(
     let path =
         Path { index: Some(Box::new(path)), rows: rows.max(1.0), cost: cost::index_scan(&way) };
     let ordered = wish.order.is_empty() || order.is_some();
-    let permitted = allowed.index || only;
-    let forbidden = if permitted { 0.0 } else { cost::DISABLED };
+    let forbidden = if allowed.index { 0.0 } else { cost::DISABLED };
     let total = total(wish, &path, ordered, allowed) + forbidden;
     Candidate { path, left: matched.left, ordered, total }
+}
+
+/// Whether an index has all that is used of a row.
+fn holds_all(index: &IndexDef, source: &TableSource) -> bool {
+    let holds = |column| index.columns.iter().any(|indexed| indexed.column == column);
+    let mut used = source.wanted.iter().enumerate().filter(|(_, wanted)| **wanted);
+    !source.system && used.all(|(column, _)| holds(column))
 }
 
 /// The share of rows that satisfies all of some conditions.

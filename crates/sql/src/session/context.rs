@@ -11,7 +11,7 @@ use types::{Datum, Lsn, Oid, Row};
 use super::settings::SessionSettings;
 use crate::bind::TableName;
 use crate::error::{Error, Report, Result};
-use crate::exec::{check_index, undefined_table};
+use crate::exec::{check_heap, check_index, undefined_table};
 use crate::functions::{AdvisoryLock, Environment, LogPosition};
 use crate::output::{Output, TextRow};
 use crate::plan::path::Allowed;
@@ -330,6 +330,10 @@ impl Environment for Context {
 
     fn serial_sequence(&self, table: &str, column: &str) -> Result<Option<String>> {
         self.sequence_of_column(table, column)
+    }
+
+    fn check_heap(&self, name: &str) -> Result<()> {
+        check_heap(&self.storage, &parse_name(name)?)
     }
 
     fn lock_advisory(&self, lock: AdvisoryLock, wait: bool) -> Result<bool> {

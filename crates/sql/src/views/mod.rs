@@ -249,6 +249,26 @@ pub(crate) static DEFINITIONS: &[ViewDefinition] = &[
         ],
     },
     ViewDefinition {
+        name: "pg_stat_progress_create_index",
+        columns: &[
+            ("pid", Int4),
+            ("datname", Text),
+            ("relid", ColumnType::Oid),
+            ("index_relid", ColumnType::Oid),
+            ("command", Text),
+            ("phase", Text),
+            ("lockers_total", Int8),
+            ("lockers_done", Int8),
+            ("current_locker_pid", Int8),
+            ("blocks_total", Int8),
+            ("blocks_done", Int8),
+            ("tuples_total", Int8),
+            ("tuples_done", Int8),
+            ("partitions_total", Int8),
+            ("partitions_done", Int8),
+        ],
+    },
+    ViewDefinition {
         name: "pg_stat_progress_vacuum",
         columns: &[
             ("pid", Int4),

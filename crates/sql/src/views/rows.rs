@@ -21,6 +21,7 @@ pub(crate) fn rows_of(rooms: &Rooms, name: &str) -> Option<Vec<Row>> {
         "pg_stat_bgwriter" => vec![bgwriter(rooms)],
         "pg_stat_checkpointer" => vec![checkpointer(rooms)],
         "pg_stat_progress_checkpoint" => progress(rooms),
+        "pg_stat_progress_create_index" => builds(rooms),
         "pg_stat_progress_vacuum" => vacuums(rooms),
         "pg_stat_progress_cluster" => rewrites(rooms),
         "pg_stat_wal" => vec![wal(rooms)],
@@ -233,6 +234,27 @@ fn rewrites(rooms: &Rooms) -> Vec<Row> {
             Datum::Oid(0),
         ];
         row.extend(numbers.map(int8));
+        row
+    });
+    rows.collect()
+}
+
+fn builds(rooms: &Rooms) -> Vec<Row> {
+    let used = rooms.procs.iter().filter(|slot| slot.kind() != ProcKind::None);
+    let running = used.filter_map(|slot| Some((slot, maintenance::building_of(slot)?)));
+    let rows = running.map(|(slot, built)| {
+        let mut row = vec![
+            Datum::Int4(slot.pid.load(Relaxed)),
+            text(DATABASE),
+            Datum::Oid(built.table.0),
+            Datum::Oid(built.index.0),
+            text(built.command),
+            text(built.phase),
+        ];
+        // Nobody is waited for: CONCURRENTLY is not there yet, nor are partitions.
+        row.extend([0; 3].map(int8));
+        row.extend(built.counts.map(int8));
+        row.extend([0; 2].map(int8));
         row
     });
     rows.collect()

@@ -106,7 +106,8 @@ impl<'a> Rows<'a> {
                 let key = Key::encode(&key_columns(&index), &leading)
                     .map_err(|error| Error::from_diagnostic(&error))?;
                 let ranges = [KeyRange::starting_with(key)];
-                let scan = IndexScan { index: &index, ranges: &ranges, backward: false };
+                let scan =
+                    IndexScan { index: &index, ranges: &ranges, backward: false, only: false };
                 storage.index_scan(self.table, &scan, &wanted, &mut each)?;
                 Ok(())
             }
