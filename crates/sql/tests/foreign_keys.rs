@@ -216,7 +216,7 @@ fn what_a_statement_notes_is_bounded() {
     answers(&mut session, "CREATE TABLE c (a int REFERENCES p); SET work_mem = '64kB'");
     let fill = |rows| format!("INSERT INTO c SELECT 1 FROM generate_series(1, {rows}) g");
     let room = 64 * 64 * 1024 / 24;
-    let reply = answers(&mut session, &fill(room + 1));
+    let reply = answers(&mut session, &fill(room + 100));
     assert!(
         reply[0].starts_with("ERROR 53200 out of memory\tdetail=A statement notes"),
         "{reply:?}"

@@ -4,7 +4,7 @@
 use catalog::ReferentialAction as Action;
 use sqlparser::ast::{
     ConstraintCharacteristics, ConstraintReferenceMatchKind as MatchKind, DeferrableInitial,
-    ForeignKeyConstraint, Ident, ReferentialAction, Spanned,
+    ForeignKeyConstraint, Ident, ObjectName, ReferentialAction, Spanned,
 };
 
 use types::SqlState;
@@ -50,22 +50,28 @@ pub(crate) fn bind_foreign_key(
         None => names(columns)?,
     };
     let name = behind.and_then(|(name, _)| name).or(name.as_ref());
-    let at = context.source.place(foreign_table.span().start);
-    let mut parts = relation_name(foreign_table)?;
-    let mut delete_columns = Vec::new();
-    if let Some(mark) = parts.iter().position(|part| part == SET_COLUMNS) {
-        delete_columns = parts.split_off(mark).split_off(1);
-    }
+    let (parent, delete_columns) = parent_of(context, foreign_table)?;
     Ok(ForeignKey {
         name: name.map(name_of).transpose()?,
         columns,
-        parent: TableName::from_parts(parts, at)?,
+        parent,
         parent_columns: names(referred_columns)?,
         match_full,
         on_delete: action(*on_delete),
         on_update: action(*on_update),
         delete_columns,
     })
+}
+
+/// The table that is referred to, and the columns that the parser has put behind its name.
+fn parent_of(context: &BindContext<'_>, name: &ObjectName) -> Result<(TableName, Vec<String>)> {
+    let at = context.source.place(name.span().start);
+    let mut parts = relation_name(name)?;
+    let mut delete_columns = Vec::new();
+    if let Some(mark) = parts.iter().position(|part| part == SET_COLUMNS) {
+        delete_columns = parts.split_off(mark).split_off(1);
+    }
+    Ok((TableName::from_parts(parts, at)?, delete_columns))
 }
 
 fn action(written: Option<ReferentialAction>) -> Action {
