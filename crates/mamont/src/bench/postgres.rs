@@ -214,7 +214,7 @@ mod tests {
     }
 
     const WELCOME: &[u8] = b"R\0\0\0\x08\0\0\0\0S\0\0\0\x08a\0b\0Z\0\0\0\x05I";
-    const FAILURE: &[u8] = b"E\0\0\0\x16SERROR\0C42601\0Mno\0\0Z\0\0\0\x05I";
+    const FAILURE: &[u8] = b"E\0\0\0\x17SERROR\0C42601\0Mno\0\0Z\0\0\0\x05I";
     const READY: &[u8] = b"C\0\0\0\x0cSELECT\0\0Z\0\0\0\x05I";
 
     #[test]
@@ -226,7 +226,7 @@ mod tests {
         session.execute(&[70]).expect("no error came");
         let sent = server.join().expect("the server ends");
         let expected: Vec<u8> = [
-            b"\0\0\0\x25\0\x03\0\0user\0ann\0database\0postgres\0\0".as_slice(),
+            b"\0\0\0\x24\0\x03\0\0user\0ann\0database\0postgres\0\0".as_slice(),
             b"Q\0\0\0\x0dSELECT 1\0",
             b"P\0\0\0\x16bench\0SELECT $1\0\0\0S\0\0\0\x04",
             b"B\0\0\0\x17\0bench\0\0\0\0\x01\0\0\0\x0270\0\0",

@@ -114,7 +114,7 @@ pub(crate) fn check_heap(storage: &Rc<dyn Storage>, name: &TableName) -> Result<
     let table = storage.open(name, LockMode::Share)?;
     let table = table.ok_or_else(|| undefined_table(name).without_position())?;
     match table.kind {
-        TableKind::Table => storage.check_table(&table),
+        TableKind::Table | TableKind::System => storage.check_table(&table),
         _ => {
             let message = format!("cannot check relation \"{}\"", table.name);
             let error = Error::new(SqlState::WRONG_OBJECT_TYPE, message);

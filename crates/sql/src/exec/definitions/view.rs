@@ -1,4 +1,4 @@
-//! CREATE VIEW.
+//! CREATE VIEW: makes a view, or gives one that is there another query.
 
 use std::rc::Rc;
 
