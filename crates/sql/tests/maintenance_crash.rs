@@ -165,7 +165,8 @@ fn after_a_crash_anywhere_in_a_vacuum_that_cuts_the_end_off_no_row_is_missed() {
         sizes.push(pages(session, "t"));
         assert_whole(session);
     });
-    assert!(sizes.last().expect("some") * 3 < sizes[0] * 2, "{sizes:?}");
+    // The rows that were to fill new pages took the holes first.
+    assert!(*sizes.last().expect("some") < sizes[0], "{sizes:?}");
 }
 
 /// Hands out transaction ids that come to nothing.
