@@ -135,7 +135,7 @@ point() {
 }
 
 mamont_size() {
-  "$mamont" shell "$work/mamont-socket/" -e "SELECT sum(pg_relation_size(oid)) AS size \
+  "$mamont" shell "$work/mamont-socket/" -e "SELECT sum(pg_relation_size(relname)) AS size \
 FROM pg_class WHERE relname LIKE 'bench_point%'" | sed -n 's/^ROW //p'
 }
 

@@ -91,7 +91,9 @@ pub(crate) fn log_truncate(
         let _critical = shmem::enter_critical();
         access.wal.insert(&record)
     };
-    access.wal.flush(lsn)?;
+    if let Err(error) = access.wal.flush(lsn) {
+        wal::panic_exit("could not flush that a table loses its end", &error);
+    }
     Ok(())
 }
 

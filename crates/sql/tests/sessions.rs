@@ -248,6 +248,34 @@ fn a_snapshot_older_than_an_index_does_not_read_by_it() {
     assert!(plan[0].contains("Index Only Scan using t_a_idx"), "{plan:?}");
 }
 
+/// The story: an update changed a parent's column before that was a key, and so let KEY SHARE in. A
+/// snapshot from before it took the old version for a parent: its row referred to nothing.
+#[test]
+fn a_foreign_key_younger_than_the_snapshot_is_looked_up_as_things_are_now() {
+    let world = world();
+    proc::attach(world.procs, 0);
+    let mut first = session(&world);
+    answers(&mut first, "CREATE TABLE parent (id int, k int); CREATE TABLE child (k int)");
+    answers(&mut first, "INSERT INTO parent VALUES (1, 1), (2, 5)");
+    let begun =
+        answers(&mut first, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT a FROM t WHERE a = 1");
+    assert_eq!(begun.last().map(String::as_str), Some("OK SELECT 1"));
+    let other = world.spawn(1, || {
+        let mut second = session(&world);
+        let line = "UPDATE parent SET k = 2 WHERE id = 1; CREATE UNIQUE INDEX ON parent (k); \
+                    ALTER TABLE child ADD FOREIGN KEY (k) REFERENCES parent (k)";
+        let done = answers(&mut second, line);
+        assert_eq!(done, ["OK UPDATE 1", "OK CREATE INDEX", "OK ALTER TABLE"]);
+    });
+    other.join();
+    assert_eq!(
+        answers(&mut first, "SAVEPOINT s; INSERT INTO child VALUES (5)"),
+        ["OK SAVEPOINT", "OK INSERT 0 1"]
+    );
+    let refused = answers(&mut first, "INSERT INTO child VALUES (1)");
+    assert!(refused[0].starts_with("ERROR 23503"), "{refused:?}");
+}
+
 #[test]
 fn what_was_rolled_back_was_never_there() {
     let world = world();

@@ -97,6 +97,10 @@ impl Txn {
             }
             let wanted = Xid(self.shared.status_wanted.get());
             self.shared.status_wanted.set(0);
+            // Another has come further since this one looked, perhaps behind pages that are punched.
+            if Place::of(wanted).block <= Place::of(self.status_begins()?).block {
+                return self.status_begins();
+            }
             self.note_status_begins(wanted)?;
             Place::of(wanted).tag()?.block
         };

@@ -19,6 +19,7 @@ use types::{ColumnType, Datum, SqlState};
 use super::BindContext;
 use super::checks::bind_checks;
 use super::modify::{Change, check_changeable, default_of};
+use super::sequences::generated_always;
 use super::view::bind_view;
 use crate::error::{Error, Result};
 use crate::expr::{Expr, Node};
@@ -83,6 +84,11 @@ impl Changeable {
         };
         Ok(Changeable { table, through: Some(through) })
     }
+}
+
+/// `42601` for a column that a view shows twice.
+fn assigned_twice(column: &str) -> Error {
+    Error::syntax(format!("multiple assignments to same column \"{column}\""))
 }
 
 /// `55000` for a view that is more than rows of a table.
@@ -194,10 +200,13 @@ impl Through {
         let mut assignments: Vec<(usize, Expr)> = Vec::with_capacity(update.assignments.len());
         for (index, value) in update.assignments {
             let base = self.changeable(index)?;
-            if assignments.iter().any(|(known, _)| *known == base) {
+            if table.columns[base].identity.is_some_and(|identity| identity.always) {
                 let name = &table.columns[base].name;
-                let message = format!("multiple assignments to same column \"{name}\"");
-                return Err(Error::syntax(message));
+                let message = format!("column \"{name}\" can only be updated to DEFAULT");
+                return Err(generated_always(name, message));
+            }
+            if assignments.iter().any(|(known, _)| *known == base) {
+                return Err(assigned_twice(&table.columns[base].name));
             }
             assignments.push((base, self.carry(value)));
         }
@@ -232,6 +241,10 @@ impl Through {
         let table = &self.source.table;
         let given: Result<Vec<usize>> = given.iter().map(|index| self.changeable(*index)).collect();
         let given = given?;
+        let twice = (1..given.len()).find(|at| given[..*at].contains(&given[*at]));
+        if let Some(at) = twice {
+            return Err(assigned_twice(&table.columns[given[at]].name));
+        }
         let columns = (0..table.columns.len()).map(|column| {
             Ok(match given.iter().position(|base| *base == column) {
                 Some(place) => ColumnSource::Given(place),

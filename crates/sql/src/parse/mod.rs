@@ -194,6 +194,12 @@ fn tokenize(text: &str, source: &Source) -> Result<Vec<TokenWithSpan>> {
         {
             *text = decoded;
         }
+        // A clause of other systems; in PostgreSQL a name like any other.
+        if let Token::Word(word) = &mut token.token
+            && word.keyword == Keyword::TOP
+        {
+            word.keyword = Keyword::NoKeyword;
+        }
     }
     drop_from_of_trim(&mut tokens);
     mark_weak_locks(&mut tokens);

@@ -35,8 +35,7 @@ fn play(txn: &Txn, pages: u64) -> Vec<(Xid, Xid)> {
 
 fn is_zero(txn: &Txn, block: u32) -> bool {
     let pin = txn.pool.read(BufferTag::main(STATUS_RELATION, block)).expect("a page");
-    let zero = pin.shared().is_new();
-    zero
+    pin.shared().is_new()
 }
 
 fn committed(txn: &Txn, xid: Xid) -> bool {

@@ -7,6 +7,9 @@
 //! | TRUNCATE record inserted and flushed | redo cuts the file off |
 //! | their buffers are forgotten, the file is cut off | the same; or if a checkpoint came between, as before it: the pages on disk are empty |
 //!
+//! From the record on there is no way back: rows that came to pages which redo is to cut off would be
+//! lost. So an error then ends the process, as PANIC does, and all begin anew with recovery.
+//!
 //! The visibility map has no bit for an empty page, so there is nothing to be cut off from it.
 //!
 //! The second step is what the last line needs: without it, a page whose emptying is only in its
@@ -49,7 +52,9 @@ pub fn truncate(heap: &Heap<'_>, count: BlockNo) -> Result<BlockNo, Error> {
     access.pool.write_out(cut)?;
     storage::log_truncate(access, heap.rel, left)?;
     access.forget_relation(heap.rel);
-    access.pool.truncate(heap.rel, Fork::Main, left)?;
+    if let Err(error) = access.pool.truncate(heap.rel, Fork::Main, left) {
+        wal::panic_exit("could not cut off the end of a table that the log has given up", &error);
+    }
     // A hint; but inserts would look for each of these pages.
     (left..blocks).try_for_each(|block| heap.map().record(block, 0))?;
     Ok(left)

@@ -44,12 +44,33 @@ pub(super) fn look(
     if again {
         return Ok(());
     }
-    run.begin_command(false)?;
-    if !Rows::of_parent(&parent, key, &values).in_own_sight().any(run.storage(), true)? {
+    if !is_there(run, &parent, key, &values)? {
         return Err(missing(table, &parent, key, &row));
     }
     *run.found.borrow_mut() = Some((key.oid, values));
     Ok(())
+}
+
+/// Whether a parent has these values, which is locked then.
+///
+/// A snapshot that is older than the key's index may see a parent as it was before an update that,
+/// without the index, did not count as one of a key. So it must be there as of now, too.
+fn is_there(
+    run: &Run<'_, '_>,
+    parent: &TableDef,
+    key: &ConstraintDef,
+    values: &Values,
+) -> Result<bool> {
+    run.begin_command(false)?;
+    if !Rows::of_parent(parent, key, values).in_own_sight().any(run.storage(), true)? {
+        return Ok(false);
+    }
+    let seen = parent.index(key.index).map_or(Ok(true), |index| run.storage().sees_index(index))?;
+    if seen {
+        return Ok(true);
+    }
+    run.begin_command(true)?;
+    Rows::of_parent(parent, key, values).any(run.storage(), true)
 }
 
 /// What a row refers to; `23503` if MATCH FULL does not let it have NULL beside other values.
