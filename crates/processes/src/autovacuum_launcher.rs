@@ -76,10 +76,10 @@ impl DeadRows {
     fn outnumber_the_living(&mut self, all: &[(RelFileNumber, Counts)], threshold: i64) -> bool {
         all.iter().any(|(rel, counts)| {
             let dead = counts.get(Count::Dead);
-            let before = self.0.get(rel).map_or(0, |before| dead.min(*before));
-            if before > 0 {
-                self.0.insert(*rel, before);
-            }
+            let before = self.0.get_mut(rel).map_or(0, |before| {
+                *before = dead.min(*before);
+                *before
+            });
             dead - before > threshold + counts.get(Count::Live).max(0)
         })
     }

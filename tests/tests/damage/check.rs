@@ -25,7 +25,8 @@ impl Patient {
         client.ok("CREATE TABLE bad (a int, b text)");
         fill(&mut client, "bad", 2000);
         client.ok("CREATE UNIQUE INDEX bad_a ON bad (a); UPDATE bad SET a = -a WHERE a = 500");
-        client.ok("VACUUM bad; DELETE FROM bad WHERE a = 70");
+        client.ok("VACUUM bad");
+        client.ok("DELETE FROM bad WHERE a = 70");
         let base = server.data().join("base");
         let (table, index) = (relfile(&mut client, "bad"), relfile(&mut client, "bad_a"));
         let map = base.join(format!("{table}_vm"));
