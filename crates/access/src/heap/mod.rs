@@ -108,7 +108,7 @@ impl<'a> Heap<'a> {
         Heap { access, rel, columns, shape, missing, relation }
     }
 
-    /// The table of that oid: who waits for one of its rows waits in line ([`mod@line`]).
+    /// The table of that oid: who waits for one of its rows waits in line (`line`).
     #[must_use]
     pub fn of(self, relation: Oid) -> Self {
         Heap { relation: Some(relation), ..self }
