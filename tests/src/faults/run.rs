@@ -194,13 +194,18 @@ impl Run<'_> {
         let mut acts = acts.into_iter().peekable();
         while acts.peek().is_some() {
             let Some(mut session) = self.connect()? else { return Ok(()) };
-            let caught_up = self.catch_up(&mut session);
-            match caught_up {
-                Ok(()) => {}
+            match self.catch_up(&mut session) {
+                Ok(true) => {}
+                // One act is given up for it, so that this comes to an end.
+                Ok(false) if !strict => {
+                    acts.next();
+                    continue;
+                }
+                Ok(false) => return Err("it fails again".to_owned()),
                 Err(Trouble::Wrong(why)) => return Err(why),
                 Err(Trouble::Disconnected) if strict => return Err("it crashed again".to_owned()),
                 Err(Trouble::Disconnected) => {
-                    // One act is given up for it, so that this comes to an end.
+                    self.crashed()?;
                     acts.next();
                     continue;
                 }
@@ -218,13 +223,16 @@ impl Run<'_> {
                 None => {}
                 Some(Trouble::Wrong(why)) => return Err(why),
                 Some(Trouble::Disconnected) if strict => return Err("it crashed later".to_owned()),
-                Some(Trouble::Disconnected) => {
-                    self.cuts_ns.push(now_ns());
-                    self.wait_recovered()?;
-                }
+                Some(Trouble::Disconnected) => self.crashed()?,
             }
         }
         Ok(())
+    }
+
+    /// A session was lost: what had been answered just before may be lost with it.
+    fn crashed(&mut self) -> Result<(), String> {
+        self.cuts_ns.push(now_ns());
+        self.wait_recovered()
     }
 
     /// After a PANIC, until the server has noticed it still lets clients in, who would not see what
@@ -263,16 +271,18 @@ impl Run<'_> {
         }
     }
 
-    /// Which of the attempts is there, the server says.
-    fn catch_up(&mut self, session: &mut Client) -> Result<(), Trouble> {
+    /// Which of the attempts is there, the server says; false: it is kept from saying so by the fault.
+    fn catch_up(&mut self, session: &mut Client) -> Result<bool, Trouble> {
         let mode = if self.case.scene == Scene::Asynchronous { "off" } else { "on" };
         session.ask(&format!("SET synchronous_commit = {mode}"))?;
         let reply = session.ask("SELECT seq FROM progress WHERE client = 0")?;
         if let Some(problem) = reply.problem() {
-            let known = self.case.codes().contains(&problem.sqlstate);
-            if known || problem.sqlstate.starts_with("57P") {
-                self.errors += 1;
+            if problem.sqlstate.starts_with("57P") {
                 return Err(Trouble::Disconnected);
+            }
+            if self.case.codes().contains(&problem.sqlstate) {
+                self.errors += 1;
+                return Ok(false);
             }
             return Err(Trouble::Wrong(format!("progress: {problem}")));
         }
@@ -280,7 +290,8 @@ impl Run<'_> {
         let seq = number.and_then(|text| text.parse().ok());
         let seq = seq.ok_or_else(|| Trouble::Wrong("progress has no row".to_owned()))?;
         let recent = |at: u64| self.cuts_ns.iter().any(|cut| at + ns(WINDOW) >= *cut);
-        self.history.found(seq, now_ns(), recent).map_err(Trouble::Wrong)
+        self.history.found(seq, now_ns(), recent).map_err(Trouble::Wrong)?;
+        Ok(true)
     }
 
     /// Shuts the server down. Where the fault has not struck before, it may strike now.

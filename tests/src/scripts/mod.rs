@@ -14,6 +14,8 @@
 //! < t2: TRUNCATE TABLE                                 what another session answered, now released
 //! t1 to its end: UPDATE …                              waited for though it waits: a timeout, or a
 //!                                                      deadlock, ends it
+//! t3 ends t2: SELECT pg_cancel_backend(…)              ends a wait, though not at once: the step is
+//!                                                      over when both have answered
 //! t1 leaves                                            closes its connection
 //! ```
 //!

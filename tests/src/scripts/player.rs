@@ -59,7 +59,7 @@ impl Player<'_> {
                     return Err(io::Error::other("the process of the session lives on"));
                 }
             }
-            Line::Say { session, statement, to_its_end } => {
+            Line::Say { session, statement, to_its_end, ends } => {
                 let at = self.session(&session)?;
                 if self.waiting.contains(&at) {
                     return Err(io::Error::other(format!("{session} waits")));
@@ -71,6 +71,9 @@ impl Player<'_> {
                         answers.push("waits".to_owned());
                         self.waiting.push(at);
                     }
+                }
+                if let Some(other) = ends {
+                    self.ended(&other, &mut answers)?;
                 }
             }
         }
@@ -102,6 +105,24 @@ impl Player<'_> {
         Err(io::Error::other(format!("neither an answer nor a wait within {PATIENCE:?}")))
     }
 
+    /// Adds what a session answers whose wait is about to end.
+    fn ended(&mut self, name: &str, answers: &mut Vec<String>) -> io::Result<()> {
+        let at = self.session(name)?;
+        let Some(nth) = self.waiting.iter().position(|&waiting| waiting == at) else {
+            return Err(io::Error::other(format!("{name} does not wait")));
+        };
+        let answer = self.await_answer(at, true)?.unwrap_or_default();
+        self.waiting.remove(nth);
+        self.tell(at, &answer, answers);
+        Ok(())
+    }
+
+    /// Adds the answer of a session that had waited.
+    fn tell(&self, at: usize, answer: &[String], answers: &mut Vec<String>) {
+        let name = &self.sessions[at].name;
+        answers.extend(answer.iter().map(|line| format!("{name}: {line}")));
+    }
+
     /// Adds what the sessions answered that do not wait any more. One that is released may release
     /// another by failing: so it is asked again until nobody answers.
     fn released(&mut self, answers: &mut Vec<String>) -> io::Result<()> {
@@ -112,8 +133,7 @@ impl Player<'_> {
                 None => at += 1,
                 Some(answer) => {
                     self.waiting.remove(at);
-                    let name = &self.sessions[session].name;
-                    answers.extend(answer.iter().map(|line| format!("{name}: {line}")));
+                    self.tell(session, &answer, answers);
                     at = 0;
                 }
             }
