@@ -10,6 +10,7 @@ use sqlparser::ast::{
 use txn::LockMode;
 use types::{ColumnType, Datum};
 
+use super::clauses::refuse;
 use super::names::{fold, object_name, relation_name};
 use super::scope::ScopeColumn;
 use super::select::{Unknowns, bind_query};
@@ -47,7 +48,7 @@ pub(super) fn bind_from(
             sample,
             index_hints,
         } => {
-            for (present, construct) in [
+            refuse(&[
                 (!with_hints.is_empty(), "WITH behind a table"),
                 (version.is_some(), "a version of a table"),
                 (*with_ordinality, "WITH ORDINALITY"),
@@ -55,29 +56,11 @@ pub(super) fn bind_from(
                 (json_path.is_some(), "a path behind a table"),
                 (sample.is_some(), "TABLESAMPLE"),
                 (!index_hints.is_empty(), "an index hint"),
-            ] {
-                if present {
-                    return Err(Error::unsupported(construct));
-                }
-            }
-            let Alias { name: alias, columns } = full_alias(alias.as_ref())?;
-            let (source, mut scope) = match args {
-                Some(args) => bind_series(context, name, args, alias)?,
-                None => {
-                    let table = find_table(context, name, mode)?;
-                    open_table(context, table, alias, mode)?
-                }
-            };
-            scope.rename(columns)?;
-            Ok((source, scope))
+            ])?;
+            bind_named(context, (name, args.as_ref()), full_alias(alias.as_ref())?, mode)
         }
         TableFactor::Derived { lateral, subquery, alias, sample } => {
-            if *lateral {
-                return Err(Error::unsupported("LATERAL"));
-            }
-            if sample.is_some() {
-                return Err(Error::unsupported("TABLESAMPLE"));
-            }
+            refuse(&[(*lateral, "LATERAL"), (sample.is_some(), "TABLESAMPLE")])?;
             bind_derived(context, subquery, full_alias(alias.as_ref())?, mode)
         }
         TableFactor::NestedJoin { .. } => Err(Error::unsupported("JOIN")),
@@ -104,6 +87,24 @@ fn full_alias(alias: Option<&TableAlias>) -> Result<Alias> {
         Some(_) => Err(Error::unsupported("types of columns behind an alias")),
     });
     Ok(Alias { name: Some(fold(name)), columns: columns.collect::<Result<_>>()? })
+}
+
+/// What has a name in FROM: a table, a view, or a function with its arguments.
+fn bind_named(
+    context: &BindContext<'_>,
+    (name, args): (&ObjectName, Option<&TableFunctionArgs>),
+    Alias { name: alias, columns }: Alias,
+    mode: LockMode,
+) -> Result<(RowSource, Scope)> {
+    let (source, mut scope) = match args {
+        Some(args) => bind_series(context, name, args, alias)?,
+        None => {
+            let table = find_table(context, name, mode)?;
+            open_table(context, table, alias, mode)?
+        }
+    };
+    scope.rename(columns)?;
+    Ok((source, scope))
 }
 
 /// A query in FROM.

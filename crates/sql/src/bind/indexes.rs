@@ -8,20 +8,13 @@ use sqlparser::ast::{
 };
 use types::SqlState;
 
+use super::clauses::refuse;
 use super::define::table_name;
 use super::foreign_keys::refuse_characteristics;
 use super::names::name_of;
 use super::{BindContext, TableName};
 use crate::error::{Error, Result};
 use crate::planned::{CreateIndex, IndexedColumn, Key};
-
-/// Names the first of some clauses that was written.
-fn refuse(clauses: &[(bool, &str)]) -> Result<()> {
-    match clauses.iter().find(|(written, _)| *written) {
-        Some((_, clause)) => Err(Error::unsupported(clause)),
-        None => Ok(()),
-    }
-}
 
 /// CREATE INDEX
 pub(crate) fn bind_create_index(

@@ -18,6 +18,7 @@
 //! | `sequences` | sequences in expressions and defaults |
 //! | `indexes` | CREATE INDEX; PRIMARY KEY and UNIQUE |
 //! | `foreign_keys` | FOREIGN KEY and REFERENCES |
+//! | `clauses` | clauses that are not supported |
 //!
 //! Invariants:
 //! - Every field of every node that sqlparser hands over is looked at; a clause that is not
@@ -28,6 +29,7 @@
 
 mod calls;
 mod checks;
+mod clauses;
 pub(crate) mod coerce;
 mod columns;
 mod conflict;
