@@ -1,120 +1,21 @@
 //! INSERT: its values, for the columns that it names, and defaults for the others.
 
 use catalog::TableDef;
-use sqlparser::ast::{
-    Insert as AstInsert, ObjectName, OnInsert, Query as AstQuery, SelectItem, SetExpr, Spanned,
-    TableAliasWithoutColumns, TableObject, Values,
-};
+use sqlparser::ast::{Insert as AstInsert, Query as AstQuery, SetExpr, Spanned, Values};
 use types::ColumnType;
 
 use super::checks::bind_checks;
 use super::conflict::bind_on_conflict;
+use super::insert_clauses::{InsertParts, take_apart};
 use super::modify::{Change, default_of, is_default, open_changed, position_of, target_columns};
-use super::names::{fold, relation_name};
 use super::select::{Unknowns, bind_query};
 use super::sequences::generated_always;
-use super::updatable::Changeable;
-use super::{Aggregates, BindContext, Binder, Scope, TableName};
+use super::updatable::{Changeable, Through};
+use super::{Aggregates, BindContext, Binder, Scope};
 use crate::error::{Error, Result};
 use crate::expr::{Expr, Node};
-use crate::parse::{Overriding, mark_of};
+use crate::parse::Overriding;
 use crate::planned::{ColumnSource, Insert, InsertSource, Query};
-
-/// The clauses of an INSERT that are supported.
-struct InsertParts<'a> {
-    name: TableName,
-    alias: Option<String>,
-    columns: &'a [ObjectName],
-    overriding: Option<Overriding>,
-    source: Option<&'a AstQuery>,
-    on: Option<&'a OnInsert>,
-    returning: Option<&'a [SelectItem]>,
-}
-
-fn take_apart<'a>(context: &BindContext<'_>, insert: &'a AstInsert) -> Result<InsertParts<'a>> {
-    let AstInsert {
-        insert_token: _,
-        optimizer_hints: _,
-        or,
-        ignore,
-        into: _,
-        table,
-        table_alias,
-        columns,
-        overwrite,
-        source,
-        assignments,
-        partitioned,
-        after_columns,
-        has_table_keyword,
-        on,
-        returning,
-        output,
-        replace_into,
-        priority,
-        insert_alias,
-        settings,
-        format_clause,
-        multi_table_insert_type,
-        multi_table_into_clauses,
-        multi_table_when_clauses,
-        multi_table_else_clause,
-    } = insert;
-    for (present, construct) in [
-        (or.is_some() || *ignore, "INSERT OR"),
-        (*overwrite, "OVERWRITE"),
-        (!assignments.is_empty(), "INSERT … SET"),
-        (partitioned.is_some(), "PARTITION"),
-        (!after_columns.is_empty(), "columns behind PARTITION"),
-        (*has_table_keyword, "INSERT INTO TABLE"),
-        (output.is_some(), "OUTPUT"),
-        (*replace_into, "REPLACE"),
-        (priority.is_some(), "a priority of INSERT"),
-        (insert_alias.is_some(), "an alias behind VALUES"),
-        (settings.is_some() || format_clause.is_some(), "a clause behind INSERT"),
-        (
-            multi_table_insert_type.is_some()
-                || !multi_table_into_clauses.is_empty()
-                || !multi_table_when_clauses.is_empty()
-                || multi_table_else_clause.is_some(),
-            "INSERT into several tables",
-        ),
-    ] {
-        if present {
-            return Err(Error::unsupported(construct));
-        }
-    }
-    let TableObject::TableName(name) = table else {
-        return Err(Error::unsupported("INSERT into something other than a table"));
-    };
-    let at = context.source.place(name.span().start);
-    let (columns, overriding) = without_mark(columns);
-    let alias =
-        table_alias.as_ref().map(|TableAliasWithoutColumns { explicit: _, alias }| fold(alias));
-    Ok(InsertParts {
-        name: TableName::from_parts(
-            relation_name(name).map_err(|e| e.at(position_of(context, name)))?,
-            at,
-        )?,
-        alias,
-        columns,
-        overriding,
-        source: source.as_deref(),
-        on: on.as_ref(),
-        returning: returning.as_deref(),
-    })
-}
-
-/// The columns that were named, and what OVERRIDING says, which stands behind them.
-fn without_mark(columns: &[ObjectName]) -> (&[ObjectName], Option<Overriding>) {
-    if let Some((ObjectName(parts), before)) = columns.split_last()
-        && let [part] = parts.as_slice()
-        && let Some(overriding) = part.as_ident().and_then(|ident| mark_of(&ident.value))
-    {
-        return (before, Some(overriding));
-    }
-    (columns, None)
-}
 
 /// Whether the value that an INSERT has for a column is passed over; `428C9` if it may not have
 /// one.
@@ -154,36 +55,10 @@ pub(crate) fn bind_insert(context: &BindContext<'_>, insert: &AstInsert) -> Resu
     }
     let given: Vec<usize> = targets.iter().copied().take(given).collect();
     if let Some(through) = through {
-        if parts.on.is_some() {
-            return Err(Error::unsupported("ON CONFLICT on a view"));
-        }
-        for column in &given {
-            let query = matches!(source, InsertSource::Query(..));
-            if query && passes_over(&table, *column, parts.overriding)? {
-                return Err(Error::unsupported("OVERRIDING USER VALUE on a view"));
-            }
-        }
-        let columns = through.columns(context, &given)?;
-        let returning =
-            context.binder(Scope::of_table(&table, parts.alias)).bind_returning(parts.returning)?;
-        let (table, returning) = through.insert(returning);
-        let checks = bind_checks(context, &table)?;
-        return Ok(Insert { table, columns, source, on_conflict: None, checks, returning });
+        return insert_through(context, &through, (&table, parts), &given, source);
     }
-    let mut columns = Vec::with_capacity(table.columns.len());
-    for column in 0..table.columns.len() {
-        let place = given.iter().position(|target| *target == column);
-        // In VALUES each row has its own default.
-        let query = matches!(source, InsertSource::Query(..));
-        let place = match place {
-            Some(_) if query && passes_over(&table, column, parts.overriding)? => None,
-            place => place,
-        };
-        columns.push(match place {
-            Some(place) => ColumnSource::Given(place),
-            None => ColumnSource::Default(default_of(context, &table, column)?),
-        });
-    }
+    let query = matches!(source, InsertSource::Query(..));
+    let columns = column_sources(context, &table, &given, (query, parts.overriding))?;
     let on_conflict = match parts.on {
         Some(on) => Some(bind_on_conflict(context, on, &table, parts.alias.clone())?),
         None => None,
@@ -192,6 +67,54 @@ pub(crate) fn bind_insert(context: &BindContext<'_>, insert: &AstInsert) -> Resu
     let returning = context.binder(scope).bind_returning(parts.returning)?;
     let checks = bind_checks(context, &table)?;
     Ok(Insert { table, columns, source, on_conflict, checks, returning })
+}
+
+/// INSERT into a view, as one into its table.
+fn insert_through(
+    context: &BindContext<'_>,
+    through: &Through,
+    (view, parts): (&TableDef, InsertParts<'_>),
+    given: &[usize],
+    source: InsertSource,
+) -> Result<Insert> {
+    if parts.on.is_some() {
+        return Err(Error::unsupported("ON CONFLICT on a view"));
+    }
+    for column in given {
+        let query = matches!(source, InsertSource::Query(..));
+        if query && passes_over(view, *column, parts.overriding)? {
+            return Err(Error::unsupported("OVERRIDING USER VALUE on a view"));
+        }
+    }
+    let columns = through.columns(context, given)?;
+    let returning =
+        context.binder(Scope::of_table(view, parts.alias)).bind_returning(parts.returning)?;
+    let (table, returning) = through.insert(returning);
+    let checks = bind_checks(context, &table)?;
+    Ok(Insert { table, columns, source, on_conflict: None, checks, returning })
+}
+
+/// Where each column of a table gets its value, if values are given for these columns: by a query,
+/// or by VALUES, where each row has its own default already.
+fn column_sources(
+    context: &BindContext<'_>,
+    table: &TableDef,
+    given: &[usize],
+    (query, overriding): (bool, Option<Overriding>),
+) -> Result<Vec<ColumnSource>> {
+    let mut columns = Vec::with_capacity(table.columns.len());
+    for column in 0..table.columns.len() {
+        let place = given.iter().position(|target| *target == column);
+        let place = match place {
+            Some(_) if query && passes_over(table, column, overriding)? => None,
+            place => place,
+        };
+        columns.push(match place {
+            Some(place) => ColumnSource::Given(place),
+            None => ColumnSource::Default(default_of(context, table, column)?),
+        });
+    }
+    Ok(columns)
 }
 
 /// The lists of a VALUES with nothing else around it.

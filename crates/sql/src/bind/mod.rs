@@ -12,7 +12,8 @@
 //! | `view` | views where they are read |
 //! | `stored` | the text in which a view's query is kept |
 //! | `checks` | CHECK constraints |
-//! | `insert`, `conflict`, `modify` | INSERT; its ON CONFLICT; UPDATE, DELETE |
+//! | `insert`, `insert_clauses`, `conflict` | INSERT; its clauses; its ON CONFLICT |
+//! | `modify` | UPDATE, DELETE |
 //! | `updatable` | changes through a view |
 //! | `define`, `columns` | CREATE TABLE, TRUNCATE; the columns of a new table |
 //! | `sequences` | sequences in expressions and defaults |
@@ -41,6 +42,7 @@ mod from;
 mod group;
 mod indexes;
 mod insert;
+mod insert_clauses;
 mod literal;
 pub(crate) mod locking;
 mod modify;
