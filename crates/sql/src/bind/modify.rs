@@ -11,6 +11,7 @@ use txn::LockMode;
 use types::{ColumnType, Datum, SqlState};
 
 use super::checks::bind_checks;
+use super::clauses::refuse;
 use super::from::alias_of;
 use super::names::relation_name;
 use super::select::Unknowns;
@@ -261,33 +262,23 @@ pub(crate) fn bind_update(context: &BindContext<'_>, update: &AstUpdate) -> Resu
         order_by,
         limit,
     } = update;
-    for (present, construct) in [
+    refuse(&[
         (from.is_some(), "UPDATE … FROM"),
         (output.is_some(), "OUTPUT"),
         (or.is_some(), "UPDATE OR"),
         (!order_by.is_empty(), "UPDATE … ORDER BY"),
         (limit.is_some(), "UPDATE … LIMIT"),
-    ] {
-        if present {
-            return Err(Error::unsupported(construct));
-        }
-    }
+    ])?;
     let (name, alias) = one_table(context, table)?;
     let Changeable { table, through } = open_changed(context, &name, Change::Update)?;
     let mut binder = context.binder(Scope::of_table(&table, alias.clone()));
-    let mut bound = Vec::with_capacity(assignments.len());
-    for assignment in assignments {
-        bind_assignment(context, &mut binder, &table, assignment, &mut bound)?;
-    }
+    let assignments = bind_assignments(context, &mut binder, &table, assignments)?;
     let filter = match selection {
         Some(filter) => Some(binder.bind_condition(filter, "WHERE")?),
         None => None,
     };
     let filter_system = binder.scope.uses_system;
     let returning = binder.bind_returning(returning.as_deref())?;
-    // What was dropped takes no room in the new version.
-    let dropped = (0..table.columns.len()).filter(|index| table.columns[*index].dropped);
-    bound.extend(dropped.map(|index| (index, Expr::constant(Datum::Null, ColumnType::Text))));
     let checks = bind_checks(context, &table)?;
     let names = binder.scope.names();
     let source = TableSource {
@@ -298,11 +289,28 @@ pub(crate) fn bind_update(context: &BindContext<'_>, update: &AstUpdate) -> Resu
         system: filter_system,
         path: Path::unplanned(),
     };
-    let update = Update { source, names, filter, assignments: bound, checks, returning };
+    let update = Update { source, names, filter, assignments, checks, returning };
     match through {
         Some(through) => through.update(context, update),
         None => Ok(update),
     }
+}
+
+/// Which columns of a new version get which values.
+fn bind_assignments(
+    context: &BindContext<'_>,
+    binder: &mut Binder<'_>,
+    table: &TableDef,
+    assignments: &[Assignment],
+) -> Result<Vec<(usize, Expr)>> {
+    let mut bound = Vec::with_capacity(assignments.len());
+    for assignment in assignments {
+        bind_assignment(context, binder, table, assignment, &mut bound)?;
+    }
+    // What was dropped takes no room in the new version.
+    let dropped = (0..table.columns.len()).filter(|index| table.columns[*index].dropped);
+    bound.extend(dropped.map(|index| (index, Expr::constant(Datum::Null, ColumnType::Text))));
+    Ok(bound)
 }
 
 pub(super) fn bind_assignment(
@@ -368,25 +376,14 @@ pub(crate) fn bind_delete(context: &BindContext<'_>, delete: &AstDelete) -> Resu
         order_by,
         limit,
     } = delete;
-    for (present, construct) in [
+    refuse(&[
         (!tables.is_empty(), "DELETE of several tables"),
         (using.is_some(), "DELETE … USING"),
         (output.is_some(), "OUTPUT"),
         (!order_by.is_empty(), "DELETE … ORDER BY"),
         (limit.is_some(), "DELETE … LIMIT"),
-    ] {
-        if present {
-            return Err(Error::unsupported(construct));
-        }
-    }
-    let table = match from {
-        FromTable::WithFromKeyword(from) => match from.as_slice() {
-            [table] => table,
-            _ => return Err(Error::unsupported("DELETE of several tables")),
-        },
-        FromTable::WithoutKeyword(_) => return Err(Error::syntax("DELETE without FROM")),
-    };
-    let (name, alias) = one_table(context, table)?;
+    ])?;
+    let (name, alias) = one_table(context, deleted_from(from)?)?;
     let Changeable { table, through } = open_changed(context, &name, Change::Delete)?;
     let mut binder = context.binder(Scope::of_table(&table, alias.clone()));
     let filter = match selection {
@@ -407,6 +404,16 @@ pub(crate) fn bind_delete(context: &BindContext<'_>, delete: &AstDelete) -> Resu
         Some(through) => through.delete(delete),
         None => delete,
     })
+}
+
+fn deleted_from(from: &FromTable) -> Result<&TableWithJoins> {
+    match from {
+        FromTable::WithFromKeyword(from) => match from.as_slice() {
+            [table] => Ok(table),
+            _ => Err(Error::unsupported("DELETE of several tables")),
+        },
+        FromTable::WithoutKeyword(_) => Err(Error::syntax("DELETE without FROM")),
+    }
 }
 
 /// The columns that COPY names; all if it names none.

@@ -8,8 +8,9 @@ use sqlparser::ast::{
 use txn::LockMode;
 use types::{ColumnType, SqlState};
 
+use super::clauses::refuse;
 use super::from::bind_from;
-use super::locking::{self, locking_of};
+use super::locking::{self, Wanted, locking_of};
 use super::names::{fold, object_name};
 use super::order::Clauses;
 use super::scope::ScopeColumn;
@@ -54,9 +55,7 @@ pub(crate) fn bind_query(
         format_clause,
         pipe_operators,
     } = query;
-    if with.is_some() {
-        return Err(Error::unsupported("WITH"));
-    }
+    refuse(&[(with.is_some(), "WITH")])?;
     let _ = locks;
     let wanted = locking_of(query)?;
     if for_clause.is_some()
@@ -71,10 +70,21 @@ pub(crate) fn bind_query(
         limit: limit_clause.as_ref(),
         fetch: fetch.as_ref(),
     };
+    bind_body(context, body, clauses, unknowns, wanted)
+}
+
+/// The body of a query, with the clauses behind it.
+fn bind_body(
+    context: &BindContext<'_>,
+    body: &SetExpr,
+    clauses: Clauses<'_>,
+    unknowns: Unknowns,
+    wanted: Option<Wanted<'_>>,
+) -> Result<Query> {
     // As in PostgreSQL, who locks rows locks their table a little more strongly.
     let least = if wanted.is_some() { LockMode::RowShare } else { LockMode::AccessShare };
     let mode = context.mode.max(least);
-    match body.as_ref() {
+    match body {
         SetExpr::Select(select) => {
             let bound = bind_select(context, select, clauses, unknowns, mode)?;
             if let Some(wanted) = &wanted {
@@ -152,7 +162,7 @@ fn take_apart(select: &Select) -> Result<TakenApart<'_>> {
         value_table_mode,
         flavor,
     } = select;
-    for (present, construct) in [
+    refuse(&[
         (into.is_some(), "SELECT INTO"),
         (!named_window.is_empty(), "WINDOW"),
         (top.is_some(), "TOP"),
@@ -167,11 +177,7 @@ fn take_apart(select: &Select) -> Result<TakenApart<'_>> {
         (select_modifiers.is_some(), "a modifier of SELECT"),
         (value_table_mode.is_some(), "SELECT AS"),
         (*flavor != SelectFlavor::Standard, "FROM before SELECT"),
-    ] {
-        if present {
-            return Err(Error::unsupported(construct));
-        }
-    }
+    ])?;
     let group_by = match group_by {
         GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => exprs.as_slice(),
         GroupByExpr::Expressions(..) => return Err(Error::unsupported("GROUP BY … WITH")),
@@ -204,28 +210,14 @@ fn finish(
         .collect();
     let mut exprs: Vec<Expr> = targets.into_iter().map(|target| target.expr).collect();
     let keys = binder.bind_group_by(parts.group_by, &columns, &exprs)?;
-    binder.aggregates_here = Aggregates::Allowed;
-    let having = match parts.having {
-        Some(having) => {
-            let bound = binder.bind(having)?;
-            Some(binder.as_boolean(bound, "HAVING")?)
-        }
-        None => None,
-    };
+    let having = binder.bind_having(parts.having)?;
     let mut sort = binder.bind_order_by(clauses.order_by, &columns, &mut exprs)?;
     let distinct = binder.bind_distinct_clause(parts.distinct, &columns, &mut exprs, &mut sort)?;
     let grouped = !parts.group_by.is_empty();
     let grouping = binder.finish_grouping(keys, grouped, having, &mut exprs)?;
     let (limit, offset) = binder.bind_limit(clauses.limit, clauses.fetch)?;
     let names = binder.scope.names();
-    let source = match source {
-        RowSource::Table(table) => RowSource::Table(TableSource {
-            wanted: binder.scope.wanted,
-            system: binder.scope.uses_system,
-            ..table
-        }),
-        other => other,
-    };
+    let source = with_used(source, binder.scope);
     let qualifier = match &source {
         RowSource::Query(derived) => Some(derived.alias.clone()),
         _ => None,
@@ -245,6 +237,18 @@ fn finish(
         first: First::All,
         locking: None,
     })
+}
+
+/// A source that knows which of its columns were used.
+fn with_used(source: RowSource, scope: Scope) -> RowSource {
+    match source {
+        RowSource::Table(table) => RowSource::Table(TableSource {
+            wanted: scope.wanted,
+            system: scope.uses_system,
+            ..table
+        }),
+        other => other,
+    }
 }
 
 fn bind_values(
@@ -303,6 +307,14 @@ impl Binder<'_> {
         self.aggregates_here = Aggregates::Forbidden(clause);
         let bound = self.bind(condition)?;
         self.as_boolean(bound, clause)
+    }
+
+    /// HAVING; from here on aggregates may be called.
+    fn bind_having(&mut self, having: Option<&AstExpr>) -> Result<Option<Expr>> {
+        self.aggregates_here = Aggregates::Allowed;
+        let Some(having) = having else { return Ok(None) };
+        let bound = self.bind(having)?;
+        Ok(Some(self.as_boolean(bound, "HAVING")?))
     }
 
     /// Every column, for `*`.
