@@ -8,9 +8,9 @@ use sqlparser::ast::{
 use types::{ColumnType, Oid, SqlState};
 
 use super::BindContext;
+use super::defaults::bind_default;
 use super::define::Behind;
 use super::foreign_keys::bind_foreign_key;
-use super::modify::bind_default;
 use super::names::name_of;
 use super::sequences::{serial_type, with_oids};
 use super::types::bind_type;

@@ -4,10 +4,11 @@ use catalog::TableDef;
 use sqlparser::ast::{Insert as AstInsert, Query as AstQuery, SetExpr, Spanned, Values};
 use types::ColumnType;
 
+use super::changed::{Change, open_changed, position_of, target_columns};
 use super::checks::bind_checks;
 use super::conflict::bind_on_conflict;
+use super::defaults::{default_of, is_default};
 use super::insert_clauses::{InsertParts, take_apart};
-use super::modify::{Change, default_of, is_default, open_changed, position_of, target_columns};
 use super::select::{Unknowns, bind_query};
 use super::sequences::generated_always;
 use super::updatable::{Changeable, Through};

@@ -5,8 +5,8 @@ use sqlparser::ast::{
     TableAliasWithoutColumns, TableObject,
 };
 
+use super::changed::position_of;
 use super::clauses::refuse;
-use super::modify::position_of;
 use super::names::{fold, relation_name};
 use super::{BindContext, TableName};
 use crate::error::{Error, Result};

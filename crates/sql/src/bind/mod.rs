@@ -14,6 +14,7 @@
 //! | `checks` | CHECK constraints |
 //! | `insert`, `insert_clauses`, `conflict` | INSERT; its clauses; its ON CONFLICT |
 //! | `modify` | UPDATE, DELETE |
+//! | `changed`, `defaults` | the table that is changed and its columns; their defaults |
 //! | `updatable` | changes through a view |
 //! | `define`, `columns` | CREATE TABLE, TRUNCATE; the columns of a new table |
 //! | `sequences` | sequences in expressions and defaults |
@@ -29,12 +30,14 @@
 //! - Binding has no side effects; tables come in from outside.
 
 mod calls;
+mod changed;
 mod checks;
 mod clauses;
 pub(crate) mod coerce;
 mod columns;
 mod conflict;
 mod create_clauses;
+mod defaults;
 mod define;
 mod expression;
 mod foreign_keys;
@@ -72,17 +75,17 @@ use crate::expr::eval::EvalContext;
 use crate::expr::{Expr, MAX_DEPTH, Node};
 use crate::functions::Environment;
 use crate::parse::{Source, too_complex};
+pub(crate) use changed::{copy_columns, open_for_copy};
 pub(crate) use checks::{bind_checks, bind_new_check, renamed_checks};
 pub(crate) use coerce::Context;
 pub(crate) use columns::{bind_column, default_text};
+pub(crate) use defaults::{bind_default, default_of};
 pub(crate) use define::{Behind, bind_create, bind_truncate, constraint_name};
 pub(crate) use foreign_keys::{bind_foreign_key, refuse_characteristics};
 pub(crate) use group::group_names;
 pub(crate) use indexes::{Keys, bind_create_index};
 pub(crate) use insert::bind_insert;
-pub(crate) use modify::{
-    bind_default, bind_delete, bind_update, copy_columns, default_of, open_for_copy,
-};
+pub(crate) use modify::{bind_delete, bind_update};
 pub(crate) use names::TableName;
 pub(crate) use options::changed_options;
 pub(crate) use scope::Scope;

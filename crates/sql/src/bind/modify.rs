@@ -1,130 +1,29 @@
-//! UPDATE and DELETE, and what they share with INSERT and COPY.
+//! UPDATE and DELETE, and the values and rows that they share with INSERT.
 
-use std::rc::Rc;
-
-use catalog::{TableDef, TableKind};
+use catalog::TableDef;
 use sqlparser::ast::{
     Assignment, AssignmentTarget, Delete as AstDelete, Expr as AstExpr, FromTable, ObjectName,
     SelectItem, Spanned, TableFactor, TableWithJoins, Update as AstUpdate,
 };
-use txn::LockMode;
 use types::{ColumnType, Datum, SqlState};
 
+use super::changed::{Change, open_changed, position_of, target_columns};
 use super::checks::bind_checks;
 use super::clauses::refuse;
+use super::defaults::{default_of, is_default};
 use super::from::alias_of;
 use super::names::relation_name;
 use super::select::Unknowns;
-use super::sequences::{default_of_sequence, generated_always};
+use super::sequences::generated_always;
 use super::updatable::Changeable;
-use super::{Aggregates, BindContext, Binder, Context, Parameters, Scope, TableName};
+use super::{Aggregates, BindContext, Binder, Context, Scope, TableName};
 use crate::error::{Error, Result};
 use crate::expr::Expr;
 use crate::output::OutputColumn;
-use crate::parse::{Source, parse_expression};
 use crate::plan::path::Path;
 use crate::planned::{Delete, Returning, TableSource, Update};
 use crate::values::names::base;
 use crate::values::type_name;
-
-/// Opens a table or view that is to be changed.
-pub(super) fn open_changed(
-    context: &BindContext<'_>,
-    name: &TableName,
-    change: Change,
-) -> Result<Changeable> {
-    let table = context.tables.table(name, LockMode::RowExclusive)?;
-    Changeable::of(context, table, change)
-}
-
-/// Opens a table that COPY is to fill.
-pub(crate) fn open_for_copy(context: &BindContext<'_>, name: &TableName) -> Result<Rc<TableDef>> {
-    Ok(open_changed(context, name, Change::Copy)?.table)
-}
-
-/// What is to be done to rows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Change {
-    Insert,
-    Update,
-    Delete,
-    Copy,
-}
-
-/// Refuses to change what only the server changes.
-pub(crate) fn check_changeable(table: &TableDef) -> Result<()> {
-    match table.kind {
-        TableKind::Table => Ok(()),
-        TableKind::Index(_) => Err(Error::internal("an index where a table is to be")),
-        TableKind::View => Err(Error::internal("a view where a table is to be")),
-        TableKind::Sequence(_) => {
-            let message = format!("cannot change sequence \"{}\"", table.name);
-            Err(Error::new(SqlState::WRONG_OBJECT_TYPE, message))
-        }
-        TableKind::System => Err(Error::new(
-            SqlState::INSUFFICIENT_PRIVILEGE,
-            format!("permission denied: \"{}\" is a system catalog", table.name),
-        )),
-        TableKind::Virtual => Err(Error::new(
-            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-            format!("cannot change view \"{}\"", table.name),
-        )
-        .detail("Its rows are made by the server at the moment of reading.")),
-    }
-}
-
-/// The default of a column, as a value of its type; NULL if it has none.
-pub(crate) fn default_of(
-    context: &BindContext<'_>,
-    table: &TableDef,
-    column: usize,
-) -> Result<Expr> {
-    let column = &table.columns[column];
-    if let Some(identity) = column.identity {
-        let text = default_of_sequence(identity.sequence);
-        return bind_default(context, &text, &column.name, column.ty)
-            .map_err(Error::without_position);
-    }
-    match &column.default {
-        None => Ok(Expr::constant(Datum::Null, base(column.ty))),
-        Some(text) => {
-            bind_default(context, text, &column.name, column.ty).map_err(Error::without_position)
-        }
-    }
-}
-
-/// Binds the text of a default.
-pub(crate) fn bind_default(
-    context: &BindContext<'_>,
-    text: &str,
-    name: &str,
-    ty: ColumnType,
-) -> Result<Expr> {
-    let source = Source::new(text);
-    let params = Parameters::default();
-    let inner = BindContext { source: &source, params: &params, ..*context };
-    let mut binder = inner.binder(Scope::default());
-    binder.aggregates_here = Aggregates::Forbidden("DEFAULT expressions");
-    let bound = binder.bind(&parse_expression(text)?).map_err(|error| {
-        if error.sqlstate() == Some(SqlState::UNDEFINED_COLUMN) {
-            let message = "cannot use column reference in DEFAULT expression";
-            return Error::new(SqlState::FEATURE_NOT_SUPPORTED, message);
-        }
-        error
-    })?;
-    let from = bound.ty;
-    binder.coerce(bound, ty.into(), Context::Assignment)?.ok_or_else(|| {
-        Error::new(
-            SqlState::DATATYPE_MISMATCH,
-            format!(
-                "column \"{name}\" is of type {} but default expression is of type {}",
-                type_name(base(ty)),
-                type_name(base(from))
-            ),
-        )
-        .hint("You will need to rewrite or cast the expression.")
-    })
-}
 
 impl Binder<'_> {
     /// A value that goes into a column.
@@ -164,50 +63,6 @@ impl Binder<'_> {
         let targets = targets.into_iter().map(|target| target.expr).collect();
         Ok(Some(Returning { targets, columns, system }))
     }
-}
-
-pub(super) fn is_default(expr: &AstExpr) -> bool {
-    matches!(
-        expr,
-        AstExpr::Identifier(ident)
-            if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default")
-    )
-}
-
-pub(super) fn position_of(context: &BindContext<'_>, name: &ObjectName) -> Option<usize> {
-    context.source.position(name.span().start)
-}
-
-/// The columns that values are given for, in the order of the values.
-pub(super) fn target_columns(
-    context: &BindContext<'_>,
-    table: &TableDef,
-    names: &[ObjectName],
-) -> Result<Vec<usize>> {
-    if names.is_empty() {
-        return Ok(table.live_columns().collect());
-    }
-    let mut targets = Vec::with_capacity(names.len());
-    for name in names {
-        let position = position_of(context, name);
-        let parts = relation_name(name).map_err(|error| error.at(position))?;
-        let [column] = parts.as_slice() else {
-            return Err(Error::unsupported("a field of a column").at(position));
-        };
-        let index = table.column_index(column).ok_or_else(|| {
-            Error::new(
-                SqlState::UNDEFINED_COLUMN,
-                format!("column \"{column}\" of relation \"{}\" does not exist", table.name),
-            )
-            .at(position)
-        })?;
-        if targets.contains(&index) {
-            let message = format!("column \"{column}\" specified more than once");
-            return Err(Error::new(SqlState::DUPLICATE_COLUMN, message).at(position));
-        }
-        targets.push(index);
-    }
-    Ok(targets)
 }
 
 /// The one table of an UPDATE or DELETE, with its alias.
@@ -414,28 +269,4 @@ fn deleted_from(from: &FromTable) -> Result<&TableWithJoins> {
         },
         FromTable::WithoutKeyword(_) => Err(Error::syntax("DELETE without FROM")),
     }
-}
-
-/// The columns that COPY names; all if it names none.
-pub(crate) fn copy_columns(
-    table: &TableDef,
-    names: &[(String, Option<usize>)],
-) -> Result<Vec<usize>> {
-    if names.is_empty() {
-        return Ok(table.live_columns().collect());
-    }
-    let mut columns = Vec::with_capacity(names.len());
-    for (name, position) in names {
-        let index = table.column_index(name).ok_or_else(|| {
-            let message =
-                format!("column \"{name}\" of relation \"{}\" does not exist", table.name);
-            Error::new(SqlState::UNDEFINED_COLUMN, message).at(*position)
-        })?;
-        if columns.contains(&index) {
-            let message = format!("column \"{name}\" specified more than once");
-            return Err(Error::new(SqlState::DUPLICATE_COLUMN, message).at(*position));
-        }
-        columns.push(index);
-    }
-    Ok(columns)
 }

@@ -17,8 +17,9 @@ use txn::LockMode;
 use types::{ColumnType, Datum, SqlState};
 
 use super::BindContext;
+use super::changed::{Change, check_changeable};
 use super::checks::bind_checks;
-use super::modify::{Change, check_changeable, default_of};
+use super::defaults::default_of;
 use super::sequences::generated_always;
 use super::view::bind_view;
 use crate::error::{Error, Result};
