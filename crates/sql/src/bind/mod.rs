@@ -8,7 +8,7 @@
 //! | `resolve` | which function or operator of a name is meant |
 //! | `coerce` | casts |
 //! | `types`, `names` | names of types, identifiers |
-//! | `select`, `from`, `order`, `group` | queries |
+//! | `select`, `targets`, `from`, `order`, `group` | queries |
 //! | `view` | views where they are read |
 //! | `stored` | the text in which a view's query is kept |
 //! | `checks` | CHECK constraints |
@@ -58,6 +58,7 @@ mod select;
 mod sequences;
 mod special;
 pub(crate) mod stored;
+mod targets;
 pub(crate) mod types;
 mod updatable;
 mod view;

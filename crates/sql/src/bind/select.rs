@@ -2,8 +2,7 @@
 
 use sqlparser::ast::{
     Distinct as AstDistinct, Expr as AstExpr, GroupByExpr, Query as AstQuery, Select, SelectFlavor,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Spanned, TableWithJoins, Values,
-    WildcardAdditionalOptions,
+    SelectItem, SetExpr, TableWithJoins, Values,
 };
 use txn::LockMode;
 use types::{ColumnType, SqlState};
@@ -11,9 +10,9 @@ use types::{ColumnType, SqlState};
 use super::clauses::refuse;
 use super::from::bind_from;
 use super::locking::{self, Wanted, locking_of};
-use super::names::{fold, object_name};
 use super::order::Clauses;
 use super::scope::ScopeColumn;
+use super::targets::Target;
 use super::{Aggregates, BindContext, Binder, Context, Scope};
 use crate::error::{Error, Result};
 use crate::expr::{Expr, Node};
@@ -29,12 +28,6 @@ pub(crate) enum Unknowns {
     Text,
     /// They wait for the column that they are inserted into.
     Keep,
-}
-
-/// A target and its name.
-pub(super) struct Target {
-    pub expr: Expr,
-    pub name: String,
 }
 
 /// A query.
@@ -317,73 +310,6 @@ impl Binder<'_> {
         Ok(Some(self.as_boolean(bound, "HAVING")?))
     }
 
-    /// Every column, for `*`.
-    pub(super) fn all_columns(&mut self) -> Vec<Target> {
-        let columns = self.scope.columns.clone();
-        let shown = columns.into_iter().enumerate().filter(|(_, column)| !column.dropped);
-        let targets = shown.map(|(index, column)| Target {
-            expr: self.column(index, column.ty),
-            name: column.name,
-        });
-        targets.collect()
-    }
-
-    /// The list behind SELECT or RETURNING.
-    pub(super) fn bind_targets(
-        &mut self,
-        items: &[SelectItem],
-        unknowns: Unknowns,
-    ) -> Result<Vec<Target>> {
-        let mut targets = Vec::with_capacity(items.len());
-        for item in items {
-            match item {
-                SelectItem::UnnamedExpr(expr) => {
-                    let name = super::order::column_name(expr);
-                    targets.push(self.bind_target(expr, name, unknowns)?);
-                }
-                SelectItem::ExprWithAlias { expr, alias } => {
-                    targets.push(self.bind_target(expr, fold(alias), unknowns)?);
-                }
-                SelectItem::Wildcard(options) => {
-                    check_wildcard(options)?;
-                    if self.scope.table.is_none() {
-                        let message = "SELECT * with no tables specified is not valid";
-                        return Err(Error::syntax(message).at(self.position(item.span())));
-                    }
-                    self.note_star(None, options.wildcard_token.0.span);
-                    targets.extend(self.all_columns());
-                }
-                SelectItem::QualifiedWildcard(kind, options) => {
-                    check_wildcard(options)?;
-                    let SelectItemQualifiedWildcardKind::ObjectName(name) = kind else {
-                        return Err(Error::unsupported("* of an expression"));
-                    };
-                    let parts = object_name(name)?;
-                    let position = self.position(name.span());
-                    let (table, schema) = match parts.as_slice() {
-                        [table] => (table, None),
-                        [schema, table] => (table, Some(schema.as_str())),
-                        _ => return Err(Error::unsupported("a name of so many parts")),
-                    };
-                    self.check_table(schema, table).map_err(|error| error.at(position))?;
-                    self.note_star(Some(name.span()), options.wildcard_token.0.span);
-                    targets.extend(self.all_columns());
-                }
-                SelectItem::ExprWithAliases { .. } => {
-                    return Err(Error::unsupported("several aliases for one expression"));
-                }
-            }
-        }
-        Ok(targets)
-    }
-
-    fn bind_target(&mut self, expr: &AstExpr, name: String, unknowns: Unknowns) -> Result<Target> {
-        let bound = self.bind(expr)?;
-        let keep = unknowns == Unknowns::Keep;
-        let expr = if keep { bound } else { self.with_type(bound)? };
-        Ok(Target { expr, name })
-    }
-
     /// A constant count of rows, as LIMIT and OFFSET take it.
     pub(super) fn bind_count(&mut self, expr: &AstExpr, clause: &'static str) -> Result<Expr> {
         self.aggregates_here = Aggregates::Forbidden(clause);
@@ -445,23 +371,4 @@ impl Binder<'_> {
             }
         }
     }
-}
-
-fn check_wildcard(options: &WildcardAdditionalOptions) -> Result<()> {
-    let WildcardAdditionalOptions {
-        wildcard_token: _,
-        opt_ilike,
-        opt_exclude,
-        opt_except,
-        opt_replace,
-        opt_rename,
-        opt_alias,
-    } = options;
-    let any = opt_ilike.is_some()
-        || opt_exclude.is_some()
-        || opt_except.is_some()
-        || opt_replace.is_some()
-        || opt_rename.is_some()
-        || opt_alias.is_some();
-    if any { Err(Error::unsupported("an option of *")) } else { Ok(()) }
 }
