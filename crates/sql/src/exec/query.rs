@@ -1,11 +1,31 @@
 //! Runs a query: source, filter, groups, and the rest in `collect`.
 
+use types::Datum;
+
 use super::collect::Collector;
 use super::group::Groups;
-use super::{Execution, Sink, scan};
+use super::{Counts, Execution, Sink, scan};
 use crate::error::{Error, Result};
+use crate::expr::Expr;
+use crate::expr::eval::EvalContext;
 use crate::planned::{First, Query, RowSource};
 use crate::storage::Flow;
+
+/// Whether a row passes the filter; either is counted.
+fn passes_filter(
+    evaluator: &EvalContext<'_>,
+    counts: &Counts,
+    filter: Option<&Expr>,
+    row: &[Datum],
+) -> Result<bool> {
+    let passes = match filter {
+        Some(filter) => evaluator.is_true(filter, row)?,
+        None => true,
+    };
+    let counter = if passes { &counts.passed } else { &counts.removed };
+    counter.set(counter.get() + 1);
+    Ok(passes)
+}
 
 /// Runs a query and answers how many rows it showed.
 pub(super) fn run<'a>(
@@ -19,15 +39,7 @@ pub(super) fn run<'a>(
     }
     let evaluator = execution.evaluator();
     let counts = &execution.counts;
-    let passes = |row: &[types::Datum]| {
-        let passes = match &query.filter {
-            Some(filter) => evaluator.is_true(filter, row)?,
-            None => true,
-        };
-        let counter = if passes { &counts.passed } else { &counts.removed };
-        counter.set(counter.get() + 1);
-        Ok::<bool, crate::error::Error>(passes)
-    };
+    let passes = |row: &[Datum]| passes_filter(&evaluator, counts, query.filter.as_ref(), row);
     match &query.grouping {
         None if query.locking.is_some() => {
             let RowSource::Table(table) = &query.source else {

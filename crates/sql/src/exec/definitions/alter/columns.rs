@@ -51,6 +51,24 @@ impl Alter<'_, '_> {
             return Err(Error::new(SqlState::DUPLICATE_COLUMN, message));
         }
         let sequence = self.sequence_of_new(&mut new, &mut behind)?;
+        let identity = new.identity.is_some();
+        self.give_column(new, sequence)?;
+        if let Some(owned) = sequence {
+            let table = self.table.oid;
+            let owner = Owner { table, column: number, identity };
+            let storage = &self.execution.session.storage;
+            storage.define(|catalog, tx| catalog.set_owner(tx, owned, Some(owner)))?;
+        }
+        note_defaults(self.execution, &self.table, number..number + 1)?;
+        self.again()?;
+        let checks = behind.checks(self.context, &self.table)?;
+        self.add_keys(std::mem::take(&mut behind.keys))?;
+        checks.iter().try_for_each(|check| self.add_check(check))?;
+        behind.foreign_keys.iter().try_for_each(|key| self.add_foreign_key(key))
+    }
+
+    /// Gives the table a new column, and its rows the numbers of the sequence or the default.
+    fn give_column(&mut self, mut new: ColumnDef, sequence: Option<Oid>) -> Result<()> {
         let default_text = match sequence {
             Some(owned) => Some(default_of_sequence(owned)),
             None => new.default.clone(),
@@ -61,7 +79,6 @@ impl Alter<'_, '_> {
         };
         let storage = &self.execution.session.storage;
         let before = Rc::clone(&self.table);
-        let identity = new.identity.is_some();
         match default {
             Some(default) if default.is_volatile() => {
                 self.table = storage.define(|catalog, tx| {
@@ -71,7 +88,7 @@ impl Alter<'_, '_> {
                 for index in self.table.indexes.clone() {
                     self.table = storage.reindex(&self.table, &index)?;
                 }
-                self.rewrite(&before, &default)?;
+                self.rewrite(&before, &default)
             }
             default => {
                 if let Some(default) = default {
@@ -79,19 +96,9 @@ impl Alter<'_, '_> {
                 }
                 self.check_missing(&new)?;
                 self.table = storage.define(|catalog, tx| catalog.add_column(tx, &before, &new))?;
+                Ok(())
             }
         }
-        if let Some(owned) = sequence {
-            let table = self.table.oid;
-            let owner = Owner { table, column: number, identity };
-            storage.define(|catalog, tx| catalog.set_owner(tx, owned, Some(owner)))?;
-        }
-        note_defaults(self.execution, &self.table, number..number + 1)?;
-        self.again()?;
-        let checks = behind.checks(self.context, &self.table)?;
-        self.add_keys(std::mem::take(&mut behind.keys))?;
-        checks.iter().try_for_each(|check| self.add_check(check))?;
-        behind.foreign_keys.iter().try_for_each(|key| self.add_foreign_key(key))
     }
 
     /// The table as it is now, with what was changed beside it.
