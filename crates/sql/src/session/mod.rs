@@ -10,7 +10,8 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `context` | what functions and the executor see of the session |
+//! | `context`, `environment` | what the executor and functions see of the session |
+//! | `names` | names of relations in texts |
 //! | `transaction` | the states of a transaction: PostgreSQL's simple query protocol |
 //! | `savepoints` | SAVEPOINT, ROLLBACK TO, RELEASE |
 //! | `settings` | SET, RESET, SHOW; what a rollback takes back |
@@ -28,11 +29,13 @@
 mod cache;
 mod chores;
 mod context;
+mod environment;
 mod explain;
 mod kept;
 mod literals;
 mod lock;
 mod maintenance;
+mod names;
 mod prepared;
 mod savepoints;
 mod sequences;
@@ -54,8 +57,9 @@ use crate::parse::{Request, parse};
 use crate::storage::Storage;
 use cache::PlanCache;
 pub use chores::{Chore, Ended};
-pub(crate) use context::{Context, Weight, parse_name};
+pub(crate) use context::{Context, Weight};
 use kept::Keep;
+pub(crate) use names::parse_name;
 use prepared::Prepared;
 pub(crate) use savepoints::SavepointStatement;
 use transaction::Block;

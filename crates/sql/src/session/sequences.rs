@@ -7,7 +7,7 @@ use txn::LockMode;
 use types::{Oid, SqlState};
 
 use super::Context;
-use super::context::parse_name;
+use super::names::parse_name;
 use crate::error::{Error, Result};
 use crate::exec::{definition_of, undefined_table};
 
