@@ -13,26 +13,26 @@ mod conflict;
 mod entries;
 mod full;
 mod index_only;
+mod locks;
+mod rooms;
 mod sequences;
+mod settings;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use access::sequence::State;
-use access::{Access, Heap, Locked, Outcome, Shape, Stored};
-use buffer::BufferPool;
-use catalog::{Catalog, IndexDef, NewIndex, Opened, SequenceDef, TableDef, TableKind};
+use access::{Heap, Outcome, Shape, Stored};
+use catalog::{Catalog, IndexDef, NewIndex, SequenceDef, TableDef, TableKind};
 use config::Settings;
-use shmem::{ProcSlot, RegionInfo, WaitEvent, proc};
+use shmem::proc;
 use sys::mutant::{self, Mutant};
 use sys::process::Signal;
-use txn::{AdvisoryKey, LockMode, LockOwner, LockTag, RowLockMode, Snapshot, Transaction, Txn};
-use types::{Datum, Diagnostic, Lsn, Oid, Row, SqlState, TupleId, Xid};
-use wal::Wal;
+use txn::{AdvisoryKey, LockMode, LockTag, RowLockMode, Snapshot, Transaction};
+use types::{Datum, Diagnostic, Lsn, Oid, Row, TupleId, Xid};
 
 use crate::bind::TableName;
-use crate::bind::names::split_identifiers;
 use crate::error::{Error, Result};
 use crate::functions::{AdvisoryLock, LogPosition};
 use crate::interrupts;
@@ -45,72 +45,7 @@ use crate::storage::{
 };
 use crate::views::rows::rows_of;
 use crate::views::{columns, indexes, sequences as view_of_sequences, tables};
-
-/// What only the processes room can do or tell.
-pub trait Host {
-    /// Makes a checkpoint and waits for it.
-    fn checkpoint(&self) -> std::result::Result<(), Box<dyn Diagnostic>>;
-    /// Changes from which weight on messages of this process are logged.
-    fn set_log_level(&self, least: config::MessageLevel);
-    /// What checkpoints have done.
-    fn checkpoints(&self) -> Checkpoints;
-}
-
-/// Counters of checkpoints, for the views.
-#[derive(Clone, Debug, Default)]
-pub struct Checkpoints {
-    /// Begun because of `checkpoint_timeout`.
-    pub timed: u64,
-    /// Begun for another reason.
-    pub requested: u64,
-    /// Completed.
-    pub done: u64,
-    /// Failed.
-    pub failed: u64,
-    /// Microseconds spent writing.
-    pub write_us: u64,
-    /// Microseconds spent syncing.
-    pub sync_us: u64,
-    /// Buffers written.
-    pub buffers_written: u64,
-    /// The one that runs.
-    pub running: Option<RunningCheckpoint>,
-}
-
-/// A checkpoint that is being made.
-#[derive(Clone, Debug)]
-pub struct RunningCheckpoint {
-    /// The process that makes it.
-    pub pid: i32,
-    /// Where it is.
-    pub phase: &'static str,
-    /// Buffers it has gone through.
-    pub buffers_done: u64,
-    /// Buffers that were dirty when it began.
-    pub buffers_total: u64,
-    /// When it began, in microseconds since 2000.
-    pub started: i64,
-}
-
-/// The rooms that a session works with.
-pub struct Rooms {
-    /// The log.
-    pub wal: Rc<Wal>,
-    /// The buffers.
-    pub pool: Rc<BufferPool>,
-    /// Transactions, snapshots, locks.
-    pub txn: Rc<Txn>,
-    /// Tables.
-    pub access: Rc<Access>,
-    /// The system tables.
-    pub catalog: Rc<Catalog>,
-    /// The process slots.
-    pub procs: &'static [ProcSlot],
-    /// The regions of shared memory.
-    pub regions: Vec<RegionInfo>,
-    /// The processes room.
-    pub host: Rc<dyn Host>,
-}
+pub use rooms::{Checkpoints, Host, Rooms, RunningCheckpoint};
 
 /// Storage of one session on the rooms.
 struct Engine {
@@ -151,17 +86,6 @@ impl Session {
         };
         Session::over(Rc::new(engine), settings.clone())
     }
-}
-
-/// `42809` for what LOCK TABLE is not for.
-fn check_lockable(table: &TableDef) -> Result<()> {
-    let (message, kind) = match table.kind {
-        TableKind::Index(_) => (format!("\"{}\" is not a table or view", table.name), "indexes"),
-        TableKind::Sequence(_) => (format!("cannot lock relation \"{}\"", table.name), "sequences"),
-        _ => return Ok(()),
-    };
-    let error = Error::new(SqlState::WRONG_OBJECT_TYPE, message);
-    Err(error.detail(format!("This operation is not supported for {kind}.")))
 }
 
 /// An error of a room, as the client is told it.
@@ -320,41 +244,15 @@ impl Storage for Engine {
     }
 
     fn lock_table(&self, name: &TableName, mode: LockMode, nowait: bool) -> Result<Option<bool>> {
-        if !nowait {
-            let Some(table) = self.open(name, mode)? else { return Ok(None) };
-            return check_lockable(&table).map(|()| Some(true));
-        }
-        let opened = self.with_transaction(|tx| {
-            let schema = name.schema.as_deref();
-            self.rooms.catalog.open_nowait(tx, schema, &name.name, mode).map_err(told)
-        })?;
-        Ok(match opened {
-            Opened::Table(table) => {
-                check_lockable(&table)?;
-                Some(true)
-            }
-            Opened::Busy => Some(false),
-            Opened::Missing => None,
-        })
+        self.lock_named(name, mode, nowait)
     }
 
     fn lock_view(&self, view: &TableDef, mode: LockMode, nowait: bool) -> Result<bool> {
-        let (locks, tag) = (self.rooms.txn.locks(), LockTag::Relation(view.oid));
-        if nowait {
-            return locks.try_acquire_for(LockOwner::Transaction, tag, mode).map_err(told);
-        }
-        locks.acquire(tag, mode).map_err(told)?;
-        Ok(true)
+        self.lock_relation(view.oid, mode, nowait)
     }
 
     fn lock_advisory(&self, lock: AdvisoryLock, wait: bool) -> Result<bool> {
-        let AdvisoryLock { key, mode, owner } = lock;
-        let (locks, tag) = (self.rooms.txn.locks(), LockTag::Advisory(key));
-        if !wait {
-            return locks.try_acquire_for(owner, tag, mode).map_err(told);
-        }
-        locks.acquire_for(owner, tag, mode).map_err(told)?;
-        Ok(true)
+        self.take_advisory(lock, wait)
     }
 
     fn unlock_advisory(&self, key: AdvisoryKey, mode: LockMode) -> bool {
@@ -526,18 +424,7 @@ impl Storage for Engine {
         mode: RowLockMode,
         wait: bool,
     ) -> Result<RowLocked> {
-        let heap = self.heap(table);
-        let locked = |tx: &mut Transaction| heap.lock(tx, place, mode, wait).map_err(told);
-        Ok(match self.with_transaction(locked)? {
-            Locked::Done => RowLocked::Done,
-            Locked::Gone => RowLocked::Gone,
-            Locked::WouldBlock => RowLocked::Busy,
-            Locked::Changed(newest) => {
-                let mut row = Row::new();
-                heap.decode(newest.place, &newest.tuple, None, &mut row).map_err(told)?;
-                RowLocked::Replaced(newest.place, row)
-            }
-        })
+        self.lock_version(table, place, mode, wait)
     }
 
     fn own_version(&self, table: &TableDef, place: TupleId, row: &mut Row) -> Result<bool> {
@@ -597,8 +484,7 @@ impl Storage for Engine {
     }
 
     fn try_lock(&self, relation: Oid, mode: LockMode) -> Result<bool> {
-        let tag = LockTag::Relation(relation);
-        self.rooms.txn.locks().try_acquire_for(LockOwner::Transaction, tag, mode).map_err(told)
+        self.lock_relation(relation, mode, true)
     }
 
     fn needy(&self) -> Result<Vec<Needy>> {
@@ -698,24 +584,7 @@ impl Storage for Engine {
     }
 
     fn apply(&self, settings: &Settings) {
-        let least = settings.log_min_messages;
-        if self.log_level.replace(Some(least)).is_some_and(|before| before != least) {
-            self.rooms.host.set_log_level(least);
-        }
-        let path = split_identifiers(&settings.search_path).unwrap_or_default();
-        let user = proc::me().user();
-        let path = path.into_iter().map(|name| if name == "$user" { user.clone() } else { name });
-        self.rooms.catalog.set_search_path(path.collect());
-        proc::me().set_application(&settings.application_name);
-        self.memory.set(settings.maintenance_work_mem);
-        self.rooms.txn.locks().set_deadlock_timeout(settings.deadlock_timeout);
-        self.rooms.txn.locks().set_lock_timeout(settings.lock_timeout);
-        let mut options = self.rooms.wal.options();
-        options.compress = settings.wal_compression != config::WalCompression::Off;
-        options.commit_siblings = settings.commit_siblings;
-        options.commit_delay_us =
-            u64::try_from(settings.commit_delay.as_micros()).unwrap_or(u64::MAX);
-        self.rooms.wal.set_options(options);
+        self.take_settings(settings);
     }
 
     fn check_interrupts(&self) -> Result<()> {
@@ -723,22 +592,7 @@ impl Storage for Engine {
     }
 
     fn sleep(&self, seconds: f64) -> Result<()> {
-        let start = Instant::now();
-        let _wait = proc::me().waiting(WaitEvent::PgSleep);
-        loop {
-            proc::me().latch.reset();
-            self.check_interrupts()?;
-            let left = seconds - start.elapsed().as_secs_f64();
-            if left.is_nan() || left <= 0.0 {
-                return Ok(());
-            }
-            // An hour at a time: no duration is too long for the clock.
-            let mut left = Duration::from_secs_f64(left.min(3600.0));
-            if let Some(look) = sys::interrupt::next_look() {
-                left = left.min(look.saturating_sub(sys::clock::monotonic()));
-            }
-            proc::me().latch.wait(Some(left));
-        }
+        self.pause(seconds)
     }
 
     fn user(&self) -> String {
