@@ -177,6 +177,15 @@ impl BufferPool {
         self.read_with(tag, None)
     }
 
+    /// As [`BufferPool::read`], for a page that is not what the process works on: it does not count
+    /// among [its own](BufferPool::own_hits_and_reads).
+    pub fn read_aside(&self, tag: BufferTag) -> Result<Pin<'_>, Error> {
+        let own = self.own.get();
+        let pin = self.read(tag);
+        self.own.set(own);
+        pin
+    }
+
     /// As [`BufferPool::read`], if the page is in memory.
     pub fn read_cached(&self, tag: BufferTag) -> Result<Option<Pin<'_>>, Error> {
         let Some(pin) = self.pin_existing(tag, false)? else { return Ok(None) };

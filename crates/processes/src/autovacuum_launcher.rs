@@ -4,10 +4,9 @@
 //! worker is started after each naptime while the first still works, up to
 //! `autovacuum_max_workers`.
 //!
-//! Where a table is changed so fast that within a naptime it would grow to a multiple of itself, a
-//! worker is started sooner: when some table has got more dead rows since the last start than it has
-//! live ones. These counts stand in shared memory, and are looked at twelve times in a naptime, at
-//! most once in a second.
+//! Where a table is changed so fast that by the end of the naptime more of its rows would be dead than
+//! alive, a worker is started as soon as the table is due for one. The counts stand in shared memory
+//! and are looked at once in a second.
 //!
 //! | signal | what it means here |
 //! |---|---|
@@ -21,6 +20,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use config::Settings;
 use shmem::{WaitEvent, proc};
 use sys::process::Signal;
 use sys::signal::Pending;
@@ -30,10 +30,8 @@ use types::RelFileNumber;
 use crate::autovacuum::Autovacuum;
 use crate::server::Server;
 
-/// So often in a naptime the counts are looked at.
-const LOOKS: u32 = 12;
-/// But not more often than this.
-const LOOK_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// How often the counts are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs until TERM, or until autovacuum is turned off; answers the exit code.
 pub fn main(server: &Server) -> i32 {
@@ -47,46 +45,72 @@ pub fn main(server: &Server) -> i32 {
         if Pending::take_hup() {
             server.reload_in_child();
         }
-        if !server.settings().autovacuum {
+        let settings = server.settings();
+        if !settings.autovacuum {
             return 0;
         }
-        let naptime = server.settings().autovacuum_naptime;
-        let left = naptime.saturating_sub(last.elapsed());
-        let counts = server.txn().statistics().all();
-        let threshold = i64::from(server.settings().autovacuum_vacuum_threshold);
-        if left.is_zero() || dead.outnumber_the_living(&counts, threshold) {
+        let left = settings.autovacuum_naptime.saturating_sub(last.elapsed());
+        let urgent = dead.look(&server.txn().statistics().all(), Instant::now(), left, &settings);
+        if left.is_zero() || urgent {
             last = Instant::now();
-            dead.note(&counts);
+            dead.started();
             launch(server);
             continue;
         }
         let _wait = proc::me().waiting(WaitEvent::AutovacuumMain);
-        let look = (naptime / LOOKS).max(LOOK_INTERVAL_MIN);
-        proc::me().latch.wait(Some(left.min(look)));
+        proc::me().latch.wait(Some(left.min(LOOK_INTERVAL)));
     }
 }
 
-/// The dead rows of each relation when a worker was started last, or fewer.
+/// The dead rows of each relation that has any, as they were seen last.
 #[derive(Default)]
-struct DeadRows(HashMap<RelFileNumber, i64>);
+struct DeadRows {
+    relations: HashMap<RelFileNumber, Seen>,
+    at: Option<Instant>,
+}
+
+struct Seen {
+    dead: i64,
+    /// How many there were when a worker was started last, or fewer: those that a vacuum had to leave.
+    known: i64,
+}
 
 impl DeadRows {
-    /// Whether a relation has got more dead rows since then than it has live ones, and than the
-    /// threshold. Those that a vacuum had to leave do not count again.
-    fn outnumber_the_living(&mut self, all: &[(RelFileNumber, Counts)], threshold: i64) -> bool {
-        all.iter().any(|(rel, counts)| {
-            let dead = counts.get(Count::Dead);
-            let before = self.0.get_mut(rel).map_or(0, |before| {
-                *before = dead.min(*before);
-                *before
-            });
-            dead - before > threshold + counts.get(Count::Live).max(0)
-        })
+    /// Takes note of the counts. Whether a relation is due for a vacuum whose dead rows, if they go on
+    /// growing as since the last look, outnumber the living when `left` has passed.
+    fn look(
+        &mut self,
+        all: &[(RelFileNumber, Counts)],
+        now: Instant,
+        left: Duration,
+        settings: &Settings,
+    ) -> bool {
+        let passed = self.at.replace(now).map_or(Duration::ZERO, |before| now - before);
+        let mut urgent = false;
+        let mut relations = HashMap::new();
+        for (relation, counts) in all {
+            let (dead, live) = (counts.get(Count::Dead), counts.get(Count::Live).max(0) as f64);
+            if dead <= 0 {
+                continue;
+            }
+            let before = self.relations.get(relation);
+            let known = before.map_or(0, |seen| seen.known.min(dead));
+            let grown = (dead - before.map_or(0, |seen| seen.dead)).max(0) as f64;
+            let looks_left =
+                if passed.is_zero() { 0.0 } else { left.as_secs_f64() / passed.as_secs_f64() };
+            let new = (dead - known) as f64;
+            let due = f64::from(settings.autovacuum_vacuum_threshold)
+                + settings.autovacuum_vacuum_scale_factor * live;
+            urgent |= new > due && new + grown * looks_left > live;
+            relations.insert(*relation, Seen { dead, known });
+        }
+        self.relations = relations;
+        urgent
     }
 
-    fn note(&mut self, all: &[(RelFileNumber, Counts)]) {
-        let dead = all.iter().map(|(rel, counts)| (*rel, counts.get(Count::Dead)));
-        self.0 = dead.filter(|(_, dead)| *dead > 0).collect();
+    /// A worker is started: it knows of all that have been seen.
+    fn started(&mut self) {
+        self.relations.values_mut().for_each(|seen| seen.known = seen.dead);
     }
 }
 
@@ -114,13 +138,23 @@ mod tests {
     }
 
     #[test]
-    fn a_table_whose_dead_rows_outnumber_the_living_is_not_left_waiting() {
+    fn a_table_whose_dead_rows_would_outnumber_the_living_is_not_left_waiting() {
+        let settings = Settings::default();
+        let start = Instant::now();
         let mut dead = DeadRows::default();
-        assert!(!dead.outnumber_the_living(&[counts(20, 100, 150)], 50));
-        assert!(dead.outnumber_the_living(&[counts(19, 0, 0), counts(20, 100, 151)], 50));
-        dead.note(&[counts(20, 100, 151)]);
-        assert!(!dead.outnumber_the_living(&[counts(20, 100, 300)], 50), "counted already");
-        assert!(!dead.outnumber_the_living(&[counts(20, 100, 0)], 50), "vacuumed");
-        assert!(dead.outnumber_the_living(&[counts(20, 100, 151)], 50), "and grown again");
+        let look = |dead: &mut DeadRows, second: u64, of: &[(RelFileNumber, Counts)]| {
+            let (now, left) = (Duration::from_secs(second), Duration::from_secs(60 - second));
+            dead.look(of, start + now, left, &settings)
+        };
+        assert!(!look(&mut dead, 1, &[counts(20, 1000, 200)]));
+        assert!(!look(&mut dead, 2, &[counts(20, 1000, 250)]), "not yet due");
+        assert!(!look(&mut dead, 3, &[counts(20, 1000, 251)]), "due, but it grows slowly");
+        assert!(look(&mut dead, 4, &[counts(19, 0, 0), counts(20, 1000, 280)]));
+        dead.started();
+        assert!(!look(&mut dead, 5, &[counts(20, 1000, 530)]), "most are known already");
+        assert!(!look(&mut dead, 6, &[counts(20, 1000, 0)]), "vacuumed");
+        assert!(look(&mut dead, 7, &[counts(20, 1000, 251)]), "and grown again");
+        assert!(look(&mut dead, 8, &[counts(20, 1000, 2000)]));
+        assert!(look(&mut dead, 9, &[counts(20, 1000, 2000)]), "they outnumber them already");
     }
 }

@@ -164,7 +164,7 @@ impl Txn {
     fn read_status_page(&self, xid: Xid) -> Result<bool> {
         let place = Place::of(xid);
         let tag = place.tag()?;
-        let pin = self.pool.read(tag)?;
+        let pin = self.pool.read_aside(tag)?;
         let page = pin.shared();
         if page.is_new() {
             return Err(zeros(tag));

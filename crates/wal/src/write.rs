@@ -20,6 +20,8 @@ use crate::error::{Error, panic_exit};
 use crate::position::{self, PAGE, SEGMENT_SIZE};
 use crate::protocol;
 
+/// Which part of `writer_flush_after` is enough for who is in a hurry.
+const HURRY: u64 = 8;
 /// How often a leader yields the processor to gather company before it syncs.
 const GATHER_YIELDS: u32 = 8;
 
@@ -145,9 +147,23 @@ impl Wal {
         self.ctl.visible_async.0.fetch_max(lsn.0, Ordering::SeqCst);
     }
 
-    /// Asks the walwriter to make the log durable up to `lsn`, soon.
+    /// Asks the walwriter to make the log durable up to `lsn`: in its next round, which comes at once
+    /// if `writer_flush_after` has gathered. What is not durable holds back the horizon of pruning.
     pub fn request_flush(&self, lsn: Lsn) {
         self.ctl.wanted.0.fetch_max(lsn.0, Ordering::SeqCst);
+        self.flush_soon(lsn.0, self.options.get().writer_flush_after);
+    }
+
+    /// What was asked for is wanted sooner, though nobody waits: it need not gather as long.
+    pub fn hurry_flush(&self) {
+        let wanted = self.ctl.wanted.0.load(Ordering::SeqCst);
+        self.flush_soon(wanted, self.options.get().writer_flush_after / HURRY);
+    }
+
+    fn flush_soon(&self, wanted: u64, gathered: u64) {
+        if wanted.saturating_sub(self.flush_lsn().0) > gathered {
+            self.wake_walwriter();
+        }
     }
 
     /// One round of the walwriter: writes what is complete, syncs if someone
@@ -167,10 +183,13 @@ impl Wal {
         self.ctl.walwriter.store(word, Ordering::SeqCst);
     }
 
-    /// Wakes the walwriter out of its sleep.
+    /// Wakes the walwriter out of its sleep, if nobody has.
     pub fn wake_walwriter(&self) {
         if let Some(index) = self.ctl.walwriter.load(Ordering::SeqCst).checked_sub(1) {
-            self.procs[index as usize].latch.set();
+            let latch = &self.procs[index as usize].latch;
+            if !latch.is_set() {
+                latch.set();
+            }
         }
     }
 }

@@ -161,6 +161,8 @@ impl Heap<'_> {
     /// that lead there may go. Only pages in memory are looked at.
     pub fn dead_among(&self, places: &[TupleId]) -> Result<Vec<TupleId>, Error> {
         let horizon = self.access.renew_horizon();
+        // The horizon is never past what is durable.
+        self.access.pool.wal().hurry_flush();
         let view = View::outside(&self.access.txn);
         let mut dead = Vec::new();
         for of_page in places.chunk_by(|a, b| a.block == b.block) {

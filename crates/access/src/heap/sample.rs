@@ -88,7 +88,6 @@ impl Reservoir {
 /// A sample in the making.
 pub struct Sample<'a> {
     heap: Heap<'a>,
-    snapshot: &'a Snapshot,
     ring: Ring,
     draw: Draw,
     /// Pages of the table.
@@ -119,16 +118,10 @@ pub struct Sampled {
 
 impl<'a> Heap<'a> {
     /// Begins a sample of so many rows from as many pages.
-    pub fn sample(
-        &self,
-        snapshot: &'a Snapshot,
-        wanted: usize,
-        seed: u64,
-    ) -> Result<Sample<'a>, Error> {
+    pub fn sample(&self, wanted: usize, seed: u64) -> Result<Sample<'a>, Error> {
         let pages = self.nblocks()?;
         Ok(Sample {
             heap: *self,
-            snapshot,
             ring: Ring::bulk_read(self.access.pool.buffers()),
             draw: Draw::new(seed),
             pages,
@@ -143,8 +136,10 @@ impl<'a> Heap<'a> {
 }
 
 impl Sample<'_> {
-    /// Reads the next page of the sample; `false`: it was the last before.
-    pub fn read_page(&mut self) -> Result<bool, Error> {
+    /// Reads the next page of the sample as the snapshot sees it; `false`: it was the last before.
+    /// Each page may have a snapshot of its own, so that none is held for long: a row that an update
+    /// moves meanwhile is then met twice or not at all.
+    pub fn read_page(&mut self, snapshot: &Snapshot) -> Result<bool, Error> {
         while self.left > 0 && self.next < self.pages {
             let block = self.next;
             self.next += 1;
@@ -152,7 +147,7 @@ impl Sample<'_> {
             if self.draw.fraction() * rest < f64::from(self.left) {
                 self.left -= 1;
                 self.scanned += 1;
-                self.look_at(block)?;
+                self.look_at(block, snapshot)?;
                 return Ok(true);
             }
         }
@@ -171,9 +166,9 @@ impl Sample<'_> {
         Sampled { pages, scanned, live, dead, rows: reservoir.rows }
     }
 
-    fn look_at(&mut self, block: BlockNo) -> Result<(), Error> {
+    fn look_at(&mut self, block: BlockNo, snapshot: &Snapshot) -> Result<(), Error> {
         let heap = self.heap;
-        let sight = Sight::new(&heap.access.txn, self.snapshot);
+        let sight = Sight::new(&heap.access.txn, snapshot);
         let pin = heap.access.pool.read_with(heap.tag(block), Some(&self.ring))?;
         let page = pin.shared();
         for offset in 1..=page.item_count() {

@@ -60,12 +60,10 @@ fn sample(
     work: &mut Work<'_, '_>,
 ) -> Result<Sampled> {
     let heap = Heap::new(&rooms.access, table.relfile, &table.types).with_missing(&table.missing);
-    // While it samples, rows that die meanwhile cannot be removed; it reads few pages.
-    let snapshot = rooms.txn.snapshot(tx);
     let wanted = work.job.target.saturating_mul(ROWS_PER_VALUE);
     let seed = sys::clock::monotonic_ns() ^ (u64::from(table.oid.0) << 32);
-    let mut sample = heap.sample(&snapshot, wanted, seed).map_err(told)?;
-    while sample.read_page().map_err(told)? {
+    let mut sample = heap.sample(wanted, seed).map_err(told)?;
+    while sample.read_page(&rooms.txn.snapshot(tx)).map_err(told)? {
         work.pacer.pace(&rooms.pool)?;
     }
     Ok(sample.finish())

@@ -168,10 +168,11 @@ impl Rewrite<'_> {
         match self.copied.remove(&key) {
             Some((new, maker)) if maker == version.header.xmax => self.put(version, Some(new)),
             Some(_) => self.put(version, None),
-            None => {
-                self.waiting.insert(key, version);
-                Ok(())
-            }
+            None => match self.waiting.insert(key, version) {
+                // Its successor was dead to everybody, and the place has gone to another's.
+                Some(other) => self.put(other, None),
+                None => Ok(()),
+            },
         }
     }
 
@@ -182,16 +183,12 @@ impl Rewrite<'_> {
             let Version { old, header, bytes } = version;
             let new = self.out.add(header, bytes, successor)?;
             let key = (old.block, old.offset);
-            match self.waiting.remove(&key) {
-                Some(before) if before.header.xmax == header.xmin => {
-                    next = Some((before, Some(new)));
-                }
-                Some(other) => next = Some((other, None)),
-                None if header.has(infomask::UPDATED) && header.xmin >= self.horizon => {
-                    self.copied.insert(key, (new, header.xmin));
-                }
-                None => {}
+            let before = self.waiting.remove(&key);
+            let precedes = before.as_ref().is_some_and(|b| b.header.xmax == header.xmin);
+            if !precedes && header.has(infomask::UPDATED) && header.xmin >= self.horizon {
+                self.copied.insert(key, (new, header.xmin));
             }
+            next = before.map(|before| (before, precedes.then_some(new)));
         }
         Ok(())
     }

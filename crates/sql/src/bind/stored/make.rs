@@ -52,6 +52,9 @@ pub(crate) fn store_query(
     let mut stored = *read_query(&replaced, &unnamed)?;
     let mut targets = notes.targets.take();
     let shown: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+    if targets.iter().flatten().chain(&shown).any(|name| meaning(name).is_some()) {
+        return Err(mark());
+    }
     let from_values = is_values(&stored);
     if !from_values && let Some(top) = targets.last_mut() {
         top.clone_from(&shown);
@@ -72,9 +75,13 @@ fn refuse_marks(tokens: &[TokenWithSpan]) -> Result<()> {
         _ => false,
     };
     match tokens.iter().any(is_mark) {
-        true => Err(Error::unsupported("a name of # and a number in a view")),
+        true => Err(mark()),
         false => Ok(()),
     }
+}
+
+fn mark() -> Error {
+    Error::unsupported("a name of # and a number in a view")
 }
 
 /// Whether the rows of a query are those of a VALUES.
