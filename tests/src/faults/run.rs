@@ -122,6 +122,8 @@ struct Run<'a> {
     history: History,
     /// When connections were found to be gone.
     cuts_ns: Vec<u64>,
+    /// How many the log tells of.
+    panics: usize,
     errors: u32,
     down: bool,
 }
@@ -140,8 +142,16 @@ pub fn run(case: &Case, template: &Template) -> Result<(Ending, String), Box<Fai
     let plan = format!("{},counter={}", case.plan(), counter.path().display());
     let server = Server::new(setup().environment("MAMONT_FAULT", plan), scratch, data);
     let history = template.history.clone();
-    let mut run =
-        Run { case, server, counter, history, cuts_ns: Vec::new(), errors: 0, down: false };
+    let mut run = Run {
+        case,
+        server,
+        counter,
+        history,
+        cuts_ns: Vec::new(),
+        panics: 0,
+        errors: 0,
+        down: false,
+    };
     match run.all(template) {
         Ok(ending) => Ok((ending, run.counter.hit())),
         Err(why) => {
@@ -289,6 +299,11 @@ impl Run<'_> {
         let number = reply.rows().pop().and_then(|row| row.first().cloned().flatten());
         let seq = number.and_then(|text| text.parse().ok());
         let seq = seq.ok_or_else(|| Trouble::Wrong("progress has no row".to_owned()))?;
+        let panics = self.server.log().text().matches("PANIC").count();
+        if std::mem::replace(&mut self.panics, panics) < panics {
+            // There may have been no session that could see it.
+            self.cuts_ns.push(now_ns());
+        }
         let recent = |at: u64| self.cuts_ns.iter().any(|cut| at + ns(WINDOW) >= *cut);
         self.history.found(seq, now_ns(), recent).map_err(Trouble::Wrong)?;
         Ok(true)
