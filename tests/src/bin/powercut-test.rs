@@ -23,6 +23,7 @@ use std::time::{Instant, SystemTime};
 
 use tests::crash::order::Commits;
 use tests::powercut::case::Case;
+use tests::powercut::check::after_cut;
 use tests::powercut::order::Order;
 use tests::powercut::runs::run;
 use tests::setup::Setup;
@@ -67,7 +68,7 @@ fn again(order: &Order, directory: &Path) -> Result<String, String> {
         let mutant = case.mutant.clone();
         let settings = case.settings.clone();
         let setup: Setup = Order { mutant, settings, ..order.clone() }.setup();
-        setup.allow_crashes()
+        after_cut(setup)
     })
 }
 

@@ -25,6 +25,7 @@
 
 pub mod case;
 pub mod counter;
+pub mod performer;
 pub mod run;
 pub mod script;
 pub mod sweep;

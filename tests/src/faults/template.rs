@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::crash::history::History;
 use crate::crash::oracle;
 use crate::crash::step::{ACCOUNTS, OPENING_BALANCE};
-use crate::faults::run::Performer;
+use crate::faults::performer::Performer;
 use crate::faults::script;
 use crate::scratch::Scratch;
 use crate::setup::Setup;

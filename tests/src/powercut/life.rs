@@ -11,6 +11,7 @@ use crate::crash::history::History;
 use crate::crash::load::{Circumstances, Done, Load, Tally};
 use crate::draw::Draw;
 use crate::powercut::base::Base;
+use crate::powercut::check::after_cut;
 use crate::powercut::order::Order;
 use crate::powercut::tool::{self, Disk, Recorded};
 use crate::scratch::Scratch;
@@ -98,7 +99,7 @@ impl Life {
             cut_ns: recorded.t_ns,
             tally: done.tally,
             disk_failed: !disk.fail.is_empty(),
-            setup: setup.allow_crashes(),
+            setup: after_cut(setup),
             area,
         })
     }
