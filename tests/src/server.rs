@@ -16,7 +16,7 @@ use nix::sys::signal::Signal;
 use crate::client::Client;
 use crate::clock::wait_for;
 use crate::log::Log;
-use crate::processes::{self, Process};
+use crate::processes::{self, Process, signal, wait_gone};
 use crate::reply::End;
 use crate::scratch::Scratch;
 use crate::setup::{Finished, Setup};
@@ -258,6 +258,16 @@ impl Server {
         let session = wait_for(START_LIMIT, || self.try_connect().ok());
         session
             .unwrap_or_else(|| panic!("no session within {START_LIMIT:?}\n{}", self.log.tail(40)))
+    }
+
+    /// Kills a process of the server with SIGKILL; a session after the recovery.
+    #[track_caller]
+    pub fn crash(&self, pid: i32) -> Client {
+        let all: Vec<i32> = self.processes().iter().map(|process| process.pid).collect();
+        signal(pid, Signal::SIGKILL);
+        // Until it has noticed, the server lets clients in that it then ends with the rest.
+        assert_eq!(wait_gone(&all, START_LIMIT), Vec::<i32>::new());
+        self.connect_patiently()
     }
 
     /// A session that has had its first `READY`.

@@ -3,11 +3,8 @@
 
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-
 use tests::client::Client;
 use tests::clock::wait_until;
-use tests::processes::{signal, wait_gone};
 use tests::server::{Server, Stop};
 use tests::setup::Setup;
 
@@ -58,10 +55,7 @@ fn nothing_of_an_unfinished_copy_is_there() {
     // The rows are in the pages, and some of the pages on disk.
     client.ok("CHECKPOINT");
     let backends = tests::processes::of_kind(server.pid(), "backend");
-    let before: Vec<i32> = server.processes().iter().map(|p| p.pid).collect();
-    signal(backends.last().expect("two run").pid, Signal::SIGKILL);
-    wait_gone(&before, SOON);
-    let mut client = server.connect_patiently();
+    let mut client = server.crash(backends.last().expect("two run").pid);
     assert_eq!(client.rows("SELECT a, b FROM t"), [[Some("1".into()), Some("kept".into())]]);
     client.ok("INSERT INTO t VALUES (3, 'new')");
     server.kill();

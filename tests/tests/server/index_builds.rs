@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use tests::client::Client;
 use tests::clock::{wait_for, wait_until};
 use tests::server::Server;
@@ -110,11 +109,7 @@ fn what_a_killed_build_has_spilled_is_removed() {
     builder.send("CREATE INDEX t_s ON t (s, k)").expect("sent");
     let found = wait_for(SOON, || Some(spilled(server.data())).filter(|files| !files.is_empty()));
     assert!(found.is_some_and(|files| files[0].contains(&pid.to_string())), "it spills");
-    let all: Vec<i32> = server.processes().iter().map(|process| process.pid).collect();
-    tests::processes::signal(pid, Signal::SIGKILL);
-    // Until it has noticed, the server lets clients in that it then ends with the rest.
-    assert_eq!(tests::processes::wait_gone(&all, SOON), Vec::<i32>::new());
-    let mut client = server.connect_patiently();
+    let mut client = server.crash(pid);
     wait_until("its files are gone", SOON, || spilled(server.data()).is_empty());
     assert_eq!(client.number("SELECT count(*) FROM pg_class WHERE relname = 't_s'"), 0);
     client.ok("CREATE INDEX t_s ON t (s, k); SELECT bt_index_check('t_s')");

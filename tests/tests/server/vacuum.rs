@@ -95,8 +95,7 @@ fn the_launcher_comes_and_goes_with_its_setting_and_dies_like_any_other() {
     assert_eq!(autovacuum_processes(&mut client), ["autovacuum launcher"]);
     let launcher = server.process("autovacuum");
     assert_eq!(launcher.title, "mamont: autovacuum launcher");
-    tests::processes::signal(launcher.pid, nix::sys::signal::Signal::SIGKILL);
-    let mut client = server.connect_patiently();
+    let mut client = server.crash(launcher.pid);
     wait_until("another launcher runs", SOON, || !autovacuum_processes(&mut client).is_empty());
     drop(client);
     server.stop(Stop::Fast);
