@@ -65,6 +65,7 @@ pub use shared::TxnRegions;
 pub use snapshot::{Snapshot, XidStatus};
 pub use statistics::Statistics;
 pub use status::{STATUS_RELATION, is_committed_on, status_block};
+pub use status_end::begins_on;
 pub use transaction::Transaction;
 pub use txn::Txn;
 pub use versions::CatalogVersion;

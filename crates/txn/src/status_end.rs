@@ -50,6 +50,12 @@ use crate::txn::Txn;
 /// The page that tells where the status begins.
 const FIRST_PAGE: BufferTag = BufferTag { rel: STATUS_RELATION, fork: Fork::Main, block: 0 };
 
+/// From which transaction on the status pages are to be asked, by the first of them: who began before
+/// it has committed, or nobody asks for it any more.
+pub fn begins_on(first: &impl PageAccess) -> Xid {
+    first.prune_xid().max(Xid::FIRST_NORMAL)
+}
+
 impl Txn {
     /// Every transaction below it that is asked for has committed.
     pub fn status_begins(&self) -> Result<Xid> {
@@ -66,7 +72,7 @@ impl Txn {
             // Not made yet; or lost, and then who asks for one of its transactions is told.
             return Ok(Xid::FIRST_NORMAL);
         }
-        let begins = page.prune_xid().max(Xid::FIRST_NORMAL);
+        let begins = begins_on(&page);
         drop(page);
         self.shared.status_begins.fetch_max(begins.0, Ordering::SeqCst);
         Ok(Xid(self.shared.status_begins.get()))

@@ -14,6 +14,8 @@ use crate::error::Error;
 /// The transactions of a server that is down: all have ended.
 pub(super) struct Ended {
     next: Xid,
+    /// Whoever began before this has committed.
+    begins: Xid,
     status: RelationPages,
     /// The status page that was read last.
     last: RefCell<Option<(BlockNo, PageBytes)>>,
@@ -23,7 +25,11 @@ impl Ended {
     /// Those of a data directory.
     pub fn of(base: &Path, next: Xid) -> Result<Ended, Error> {
         let status = RelationPages::open(base, txn::STATUS_RELATION, Fork::Main)?;
-        Ok(Ended { next, status, last: RefCell::default() })
+        let begins = match status.blocks {
+            0 => Xid::FIRST_NORMAL,
+            _ => txn::begins_on(&status.read(0)?),
+        };
+        Ok(Ended { next, begins, status, last: RefCell::default() })
     }
 }
 
@@ -39,6 +45,9 @@ impl Transactions for Ended {
     fn committed(&self, xid: Xid) -> Result<Option<bool>, access::Error> {
         if xid < Xid::FIRST_NORMAL {
             return Ok(Some(xid.is_valid()));
+        }
+        if xid < self.begins {
+            return Ok(Some(true));
         }
         let block = txn::status_block(xid).filter(|block| *block < self.status.blocks);
         let Some(block) = block else { return Ok(Some(false)) };
@@ -80,4 +89,22 @@ pub(super) fn check(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transactions_whose_status_has_been_cut_off_have_committed() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut first = PageBytes::default();
+        first.init_raw();
+        first.set_prune_xid(Xid(50_000));
+        let file = directory.path().join(txn::STATUS_RELATION.0.to_string());
+        std::fs::write(file, [first.0, [0; types::PAGE_SIZE]].concat()).expect("written");
+        let ended = Ended::of(directory.path(), Xid(60_000)).expect("opened");
+        let committed = |xid| ended.committed(Xid(xid)).expect("read");
+        assert_eq!([committed(49_999), committed(50_000)], [Some(true), Some(false)]);
+    }
 }
