@@ -13,7 +13,6 @@ use super::scan::{each_version, push_system};
 use super::upsert::{Upserted, upsert};
 use super::{Execution, Sink, foreign, query};
 use crate::error::{Error, Result};
-use crate::expr::Expr;
 use crate::expr::eval::EvalContext;
 use crate::planned::{
     Check, ColumnSource, Delete, Insert, InsertSource, Returning, TableSource, Update,
@@ -195,22 +194,6 @@ fn send_as_is(
     sink.row(&values?).map(|_| ())
 }
 
-fn passes(
-    execution: &Execution<'_>,
-    evaluator: &EvalContext<'_>,
-    filter: Option<&Expr>,
-    row: &[Datum],
-) -> Result<bool> {
-    let passes = match filter {
-        Some(filter) => evaluator.is_true(filter, row)?,
-        None => true,
-    };
-    let counts = &execution.counts;
-    let counter = if passes { &counts.passed } else { &counts.removed };
-    counter.set(counter.get() + 1);
-    Ok(passes)
-}
-
 /// Runs an UPDATE; answers how many rows were changed.
 pub(super) fn update(
     execution: &Execution<'_>,
@@ -224,7 +207,7 @@ pub(super) fn update(
     each_version(execution, &update.source, &mut |place, row| {
         let mut place = place;
         loop {
-            if !passes(execution, &evaluator, update.filter.as_ref(), row)? {
+            if !query::passes_filter(&evaluator, &execution.counts, update.filter.as_ref(), row)? {
                 return Ok(Flow::Continue);
             }
             let mut new: Row = row[..table.columns.len()].to_vec();
@@ -291,7 +274,7 @@ pub(super) fn delete(
     each_version(execution, &delete.source, &mut |place, row| {
         let mut place = place;
         loop {
-            if !passes(execution, &evaluator, delete.filter.as_ref(), row)? {
+            if !query::passes_filter(&evaluator, &execution.counts, delete.filter.as_ref(), row)? {
                 return Ok(Flow::Continue);
             }
             match storage.delete(table, place)? {

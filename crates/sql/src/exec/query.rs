@@ -12,7 +12,7 @@ use crate::planned::{First, Query, RowSource};
 use crate::storage::Flow;
 
 /// Whether a row passes the filter; either is counted.
-fn passes_filter(
+pub(super) fn passes_filter(
     evaluator: &EvalContext<'_>,
     counts: &Counts,
     filter: Option<&Expr>,
