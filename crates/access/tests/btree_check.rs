@@ -170,6 +170,14 @@ fn damage_in_a_leaf_is_found() {
     at_leaf(&|page| page.put_u32(40, 0), "offset 3: line pointer leads outside of the rows");
     at_leaf(&|page| page.put_u32(40, page.u32_at(44) + 1), "row overlaps another");
     at_leaf(&|page| page.put_u32(40, page.u32_at(40) & 0x1FFFF | 3 << 17), "entry makes no sense");
+    at_leaf(&|page| page.put_u32(32, 0), "offset 1: line pointer leads nowhere");
+    at_leaf(
+        &|page| {
+            let high = item(page, 1);
+            page.0[high.start + 3] = b'a';
+        },
+        "offset 1: high key is not greater than the low key",
+    );
     at_leaf(&|page| page.put_u16(LEVEL, 1), "page is no page of level 0");
     at_leaf(&|page| page.set_flags(4), "page is no page of level 0");
     at_leaf(&|page| page.put_u16(16, 9000), "page is no page of level 0");
@@ -223,6 +231,11 @@ fn damage_above_the_leaves_is_found() {
         "which does not come next",
     );
     damaged(&|page| page.put_u32(item(page, 3).start, 0), "pivot leads to no page");
+    damaged(&|page| page.put_u32(36, page.u32_at(40)), "pivot of the first child has a key");
+    let short = |page: &mut PageBytes| page.put_u32(40, page.u32_at(40) & 0x1FFFF | 2 << 17);
+    damaged(&short, "offset 3: pivot is too short");
+    let childless = |page: &mut PageBytes| assert!(page.remove_rows(2..=page.item_count()));
+    damaged(&childless, "page has no children");
     let page = read(&patient.world, patient.rel, above);
     let child = page.u32_at(item(&page, 3).start);
     let forget = |page: &mut PageBytes| assert!(page.remove_rows([3].into_iter()));

@@ -250,6 +250,9 @@ fn a_visibility_map_that_promises_too_much_is_found() {
     patient.damaged("seen", "offset 3: line pointer of an all-visible page is dead", |page| {
         page.put_u32(line(3), 3 << 15);
     });
+    patient.damaged("seen", "visibility map tells of a page that is new", |page| {
+        *page = PageBytes::default();
+    });
 }
 
 #[test]
