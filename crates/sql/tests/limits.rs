@@ -55,6 +55,20 @@ fn what_is_too_deep_is_refused() {
 }
 
 #[test]
+fn a_tower_of_views_ends_before_the_stack_does() {
+    let view = |n: usize| format!("CREATE VIEW v{n} AS SELECT a FROM v{}", n - 1);
+    let first = "CREATE TABLE t (a int); CREATE VIEW v0 AS SELECT a FROM t".to_owned();
+    let mut lines = vec![first];
+    lines.extend((1..200).map(view));
+    lines.push("SELECT a FROM v63".to_owned());
+    let answers = last_words(lines);
+    let made = answers.iter().take_while(|answer| *answer == "OK CREATE VIEW").count();
+    assert_eq!(made, 65);
+    assert!(answers[made].starts_with("ERROR 54001 "), "{}", answers[made]);
+    assert_eq!(answers.last().expect("of the query"), "OK SELECT 0");
+}
+
+#[test]
 fn rows_held_in_memory_are_bounded() {
     let rows = "FROM generate_series(1, 1000000) g";
     let answers = last_words(vec![
