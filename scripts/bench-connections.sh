@@ -138,7 +138,9 @@ measure_postgres() {
   start_postgres
   for _ in $(seq "$rounds"); do
     pg_work >>"$work/pg.alone"
-    pgbench -c "$connections" -j 1 -t 1 -f "$work/idle.sql" >/dev/null 2>&1 &
+    # Not by way of the function, whose shell would be killed in its place.
+    "$pg_bin/pgbench" -n -h "$work/pg" -U postgres -c "$connections" -j 1 -t 1 -f "$work/idle.sql" \
+      postgres >/dev/null 2>&1 &
     local holder=$!
     until [ "$(idle_pids | wc -l)" = "$connections" ]; do
       kill -0 "$holder" 2>/dev/null || { tail "$work/pg.log" >&2; exit 1; }
